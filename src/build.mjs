@@ -38,6 +38,5 @@ await build({
 const require = createRequire(import.meta.url);
 const wasm = join(dirname(require.resolve('libpg-query/package.json')), 'wasm/libpg-query.wasm');
 copyFileSync(wasm, join(dist, 'libpg-query.wasm'));
-copyFileSync(join(root, 'native-shm/index.cjs'), join(dist, 'native-shm.cjs'));
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 process.stdout.write(`built nodegres ${version}: ${Object.keys(present).join(' ')}\n`);
