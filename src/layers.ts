@@ -12,7 +12,7 @@ export const LAYERS = {
   'storage/page': 4,
   'storage/ipc': 4,
   libpq: 4,
-  nodes: 4,
+  nodes: 5,
   adt: 4,
   stats: 5,
   bgworker: 5,
