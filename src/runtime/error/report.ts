@@ -49,6 +49,9 @@ export interface ErrorFields {
   hideStatement?: boolean | undefined;
   /** Source function, shown as R of the protocol and in verbose logs. */
   routine?: string | undefined;
+  /** Source file and line of the report, F and L of the protocol. */
+  file?: string | undefined;
+  line?: number | undefined;
 }
 
 export class PgError extends Error {

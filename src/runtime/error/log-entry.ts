@@ -1,0 +1,43 @@
+/** log-entry.ts — one event on its way to the log: fields plus severity text and SQLSTATE, decided once for the three
+ *  formats.
+ *  Counterpart: errfinish(), error_severity(), errcode defaults of src/backend/utils/error/elog.c */
+import type { ErrorFields, Level } from '#runtime/error/report.ts';
+import { LEVELS } from '#runtime/error/report.ts';
+import type { SqlState } from '#runtime/error/sqlstate.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+
+export type Verbosity = 'terse' | 'default' | 'verbose';
+
+export interface LogEntry {
+  readonly level: Level;
+  readonly severity: string;
+  readonly code: SqlState;
+  readonly fields: ErrorFields;
+  readonly unixMs: number;
+  readonly verbosity: Verbosity;
+  /** Statement to show, undefined where log_min_error_statement or the caller hides it. */
+  readonly statement: string | undefined;
+}
+
+/** What is printed; the client is told the same words. */
+export function severityText(level: Level): string {
+  if (level.startsWith('DEBUG')) return 'DEBUG';
+  if (level === 'LOG_SERVER_ONLY') return 'LOG';
+  if (level === 'WARNING_CLIENT_ONLY') return 'WARNING';
+  return level;
+}
+
+/** The SQLSTATE of an event whose reporter gave none. */
+export function codeOf(level: Level, fields: ErrorFields): SqlState {
+  if (fields.code !== undefined) return fields.code;
+  if (LEVELS[level] >= LEVELS.ERROR) return SQLSTATE.internalError;
+  return LEVELS[level] >= LEVELS.WARNING ? SQLSTATE.warning : SQLSTATE.successfulCompletion;
+}
+
+/** `routine, file:line`, as far as it is known. */
+export function locationOf(fields: ErrorFields): string | undefined {
+  const place = fields.file === undefined ? undefined : `${fields.file}:${fields.line ?? 0}`;
+  if (fields.routine !== undefined && place !== undefined) return `${fields.routine}, ${place}`;
+  return place ?? fields.routine;
+}
+export const detailOf = (fields: ErrorFields): string | undefined => fields.detailLog ?? fields.detail;
