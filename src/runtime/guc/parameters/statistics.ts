@@ -1,0 +1,98 @@
+/** statistics.ts — the settings of the category “Statistics”; rows stand in the order of postgresql.conf.sample. */
+import { BOOLEAN_ALIASES, type ParameterTable } from '#runtime/guc/define.ts';
+
+export const statistics = {
+  track_activities: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    boot: true,
+    short: 'Collects information about executing commands.',
+    extra:
+      'Enables the collection of information on the currently executing command of each session, along with the time at which that command began execution.',
+  },
+  track_activity_query_size: {
+    type: 'int',
+    context: 'postmaster',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    unit: 'B',
+    boot: 1024,
+    min: 100,
+    max: 1048576,
+    short: 'Sets the size reserved for pg_stat_activity.query, in bytes.',
+  },
+  track_counts: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    boot: true,
+    short: 'Collects statistics on database activity.',
+  },
+  track_io_timing: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    boot: false,
+    short: 'Collects timing statistics for database I/O activity.',
+  },
+  track_wal_io_timing: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    boot: false,
+    short: 'Collects timing statistics for WAL I/O activity.',
+  },
+  track_functions: {
+    type: 'enum',
+    context: 'superuser',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    boot: 'none',
+    values: ['none', 'pl', 'all'],
+    short: 'Collects function-level statistics on database activity.',
+  },
+  stats_fetch_consistency: {
+    type: 'enum',
+    context: 'user',
+    category: 'Statistics / Cumulative Query and Index Statistics',
+    boot: 'cache',
+    values: ['none', 'cache', 'snapshot'],
+    short: 'Sets the consistency of accesses to statistics data.',
+  },
+  compute_query_id: {
+    type: 'enum',
+    context: 'superuser',
+    category: 'Statistics / Monitoring',
+    boot: 'auto',
+    values: ['auto', 'regress', 'on', 'off'],
+    aliases: { ...BOOLEAN_ALIASES },
+    short: 'Enables in-core computation of query identifiers.',
+  },
+  log_statement_stats: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Monitoring',
+    boot: false,
+    short: 'Writes cumulative performance statistics to the server log.',
+  },
+  log_parser_stats: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Monitoring',
+    boot: false,
+    short: 'Writes parser performance statistics to the server log.',
+  },
+  log_planner_stats: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Monitoring',
+    boot: false,
+    short: 'Writes planner performance statistics to the server log.',
+  },
+  log_executor_stats: {
+    type: 'bool',
+    context: 'superuser',
+    category: 'Statistics / Monitoring',
+    boot: false,
+    short: 'Writes executor performance statistics to the server log.',
+  },
+} as const satisfies ParameterTable;

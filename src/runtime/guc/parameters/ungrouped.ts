@@ -1,0 +1,66 @@
+/** ungrouped.ts — settings that SHOW knows by name but that no listing shows. */
+import type { ParameterTable } from '#runtime/guc/define.ts';
+
+export const ungrouped = {
+  is_superuser: {
+    type: 'bool',
+    context: 'internal',
+    category: 'Ungrouped',
+    boot: false,
+    flags: ['DISALLOW_IN_FILE', 'NOT_IN_SAMPLE', 'NO_RESET_ALL', 'NO_SHOW_ALL', 'REPORT'],
+    short: 'Shows whether the current user is a superuser.',
+  },
+  role: {
+    type: 'string',
+    context: 'user',
+    category: 'Ungrouped',
+    boot: 'none',
+    flags: ['DISALLOW_IN_FILE', 'IS_NAME', 'NOT_IN_SAMPLE', 'NOT_WHILE_SEC_REST', 'NO_RESET_ALL', 'NO_SHOW_ALL'],
+    short: 'Sets the current role.',
+  },
+  session_authorization: {
+    type: 'string',
+    context: 'user',
+    category: 'Ungrouped',
+    boot: null,
+    flags: [
+      'DISALLOW_IN_FILE',
+      'IS_NAME',
+      'NOT_IN_SAMPLE',
+      'NOT_WHILE_SEC_REST',
+      'NO_RESET_ALL',
+      'NO_SHOW_ALL',
+      'REPORT',
+    ],
+    short: 'Sets the session user name.',
+  },
+  seed: {
+    type: 'real',
+    context: 'user',
+    category: 'Ungrouped',
+    boot: 0,
+    min: -1,
+    max: 1,
+    flags: ['DISALLOW_IN_FILE', 'NOT_IN_SAMPLE', 'NO_RESET_ALL', 'NO_SHOW_ALL'],
+    short: 'Sets the seed for random-number generation.',
+  },
+  default_with_oids: {
+    type: 'bool',
+    context: 'user',
+    category: 'Version and Platform Compatibility / Previous PostgreSQL Versions',
+    boot: false,
+    flags: ['NOT_IN_SAMPLE', 'NO_SHOW_ALL'],
+    short: 'WITH OIDS is no longer supported; this can only be false.',
+  },
+  ssl_renegotiation_limit: {
+    type: 'int',
+    context: 'user',
+    category: 'Connections and Authentication / SSL',
+    unit: 'kB',
+    boot: 0,
+    min: 0,
+    max: 0,
+    flags: ['DISALLOW_IN_FILE', 'NOT_IN_SAMPLE', 'NO_SHOW_ALL'],
+    short: 'SSL renegotiation is no longer supported; this can only be 0.',
+  },
+} as const satisfies ParameterTable;
