@@ -97,8 +97,13 @@ export function roleLatch(role: AdvertisedRole): number {
   return proc < 0 ? -1 : latchAt(proc);
 }
 
+/** Takes the fixed PGPROC of an auxiliary process. Its earlier owner is gone: the postmaster starts one of a kind. */
+export function initAuxiliaryProcess(slot: number): void {
+  takeProc(maxBackends() + slot);
+}
+
 /** Takes a PGPROC for this process; its latch becomes the process's latch. */
-export function initProcess(processClass: ProcClass): void {
+export function initProcess(processClass: Exclude<ProcClass, 'auxiliary'>): void {
   const list = FREE_LIST[processClass];
   spinAcquire(headerAt + ProcHeader.lock.offset);
   const proc = list.get(mem, headerAt);
@@ -112,12 +117,16 @@ export function initProcess(processClass: ProcClass): void {
       });
     report('FATAL', { code: SQLSTATE.tooManyConnections, message: 'sorry, too many clients already' });
   }
+  takeProc(proc);
+  PgProc.isBackgroundWorker.set(mem, procAt(proc), processClass === 'bgworker' ? 1 : 0);
+}
+
+function takeProc(proc: number): void {
   const at = procAt(proc);
   PgProc.pid.store(mem, at, myProcess.pid);
   PgProc.backendId.set(mem, at, 0);
   PgProc.databaseId.set(mem, at, 0);
   PgProc.roleId.set(mem, at, 0);
-  PgProc.isBackgroundWorker.set(mem, at, processClass === 'bgworker' ? 1 : 0);
   PgProc.statusFlags.set(mem, at, 0);
   PgProc.lwWaiting.store(mem, at, 0);
   PgProc.cvWaiting.set(mem, at, 0);
@@ -138,6 +147,7 @@ function releaseProcess(): void {
   PgProc.pid.store(mem, at, 0);
   PgProc.backendId.set(mem, at, 0);
   myProcess.procNumber = -1;
+  if (proc >= maxBackends()) return;
   const list = FREE_LIST[PROC_CLASSES[PgProc.processClass.get(mem, at)]!];
   spinAcquire(headerAt + ProcHeader.lock.offset);
   PgProc.freeNext.set(mem, at, list.get(mem, headerAt));
