@@ -9,7 +9,7 @@ import { requirePackage } from '#platform/require-package.ts';
 import type { LogContext } from '#runtime/error/log-context.ts';
 import { sessionId } from '#runtime/error/log-context.ts';
 import type { LogEntry } from '#runtime/error/log-entry.ts';
-import { detailOf, locationOf } from '#runtime/error/log-entry.ts';
+import { detailOf } from '#runtime/error/log-entry.ts';
 import { formatLogSeconds, formatLogTime } from '#runtime/error/log-time.ts';
 import type { pino as pinoFactory } from 'pino';
 

@@ -82,8 +82,7 @@ export class ChunkReassembler {
       const pid = view.getInt32(at + 4, true);
       const flags = view.getUint8(at + 8);
       const destination = destinationOf(flags);
-      const isChunk =
-        view.getUint16(at, true) === 0 && length > 0 && length <= PIPE_PAYLOAD_BYTES_MAX && pid !== 0;
+      const isChunk = view.getUint16(at, true) === 0 && length > 0 && length <= PIPE_PAYLOAD_BYTES_MAX && pid !== 0;
       if (isChunk && destination !== undefined) {
         if (input.length - at < HEADER_BYTES + length) break;
         const start = at + HEADER_BYTES;

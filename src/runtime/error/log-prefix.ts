@@ -21,9 +21,9 @@ const orUnknown = (text: string | undefined): string => (text === undefined || t
 
 /** Escapes that mean something only in a session are '' elsewhere. */
 const ofSession =
-  (escape: Escape): Escape =>
+  (text: Escape): Escape =>
   (context, facts) =>
-    context.session ? escape(context, facts) : '';
+    context.session ? text(context, facts) : '';
 
 const ESCAPES: Readonly<Record<string, Escape>> = {
   a: ofSession((c) => orUnknown(c.applicationName)),
@@ -52,7 +52,7 @@ const ESCAPES: Readonly<Record<string, Escape>> = {
 
 /** %q: here ends the prefix of a process without a session. */
 const STOP = Symbol('%q');
-type Part = string | { readonly escape: Escape; readonly width: number } | typeof STOP;
+type Part = string | { readonly text: Escape; readonly width: number } | typeof STOP;
 
 function compile(prefix: string): readonly Part[] {
   const parts: Part[] = [];
@@ -79,8 +79,8 @@ function compile(prefix: string): readonly Part[] {
     const letter = found[3] ?? '';
     endLiteral();
     if (letter === 'q') parts.push(STOP);
-    const escape = ESCAPES[letter];
-    if (escape !== undefined) parts.push({ escape, width: Number(found[2]) * (found[1] === '-' ? -1 : 1) });
+    const text = ESCAPES[letter];
+    if (text !== undefined) parts.push({ text, width: Number(found[2]) * (found[1] === '-' ? -1 : 1) });
   }
   endLiteral();
   return parts;
@@ -102,7 +102,7 @@ export function formatLogPrefix(prefix: string, context: LogContext, facts: Pref
     if (typeof part === 'string') out += part;
     else if (part === STOP) {
       if (!context.session) break;
-    } else out += pad(part.escape(context, facts), part.width);
+    } else out += pad(part.text(context, facts), part.width);
   }
   return out;
 }

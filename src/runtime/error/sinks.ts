@@ -1,7 +1,6 @@
 /** sinks.ts — where events go: to the server's log, to the client, or nowhere.
  *
- *  The log decides by log_min_messages, where LOG ranks between ERROR and FATAL; the client by client_min_messages, where
- *  LOG ranks where it is printed. Formats: stderr (log-line.ts), csvlog, jsonlog. The two latter need the logger; without
+ *  Which is decided by log_min_messages and client_min_messages (log-entry.ts). Formats: stderr (log-line.ts), csvlog, jsonlog. The two latter need the logger; without
  *  it such an entry is written to stderr in stderr's format. Writing never fails for the caller: an entry that a full
  *  disk, a full pipe or a closed standard error does not take is lost, and the process lives on.
  *  Counterpart: EmitErrorReport(), should_output_to_server(), send_message_to_server_log() of elog.c */
@@ -11,51 +10,18 @@ import { psActivity } from '#runtime/activity/ps-title.ts';
 import { logContext } from '#runtime/error/log-context.ts';
 import { formatLogCsv } from '#runtime/error/log-csv.ts';
 import type { LogEntry, Verbosity } from '#runtime/error/log-entry.ts';
-import { codeOf, severityText } from '#runtime/error/log-entry.ts';
+import { codeOf, reachesClient, reachesLog, severityText } from '#runtime/error/log-entry.ts';
 import { formatLogJson } from '#runtime/error/log-json.ts';
 import { formatLogLines } from '#runtime/error/log-line.ts';
 import type { LogDestination } from '#runtime/error/log-pipe.ts';
 import { LOG_DESTINATIONS, writePipeChunks } from '#runtime/error/log-pipe.ts';
 import type { Emit, ErrorFields, Level } from '#runtime/error/report.ts';
-import { LEVELS, reportHooks } from '#runtime/error/report.ts';
+import { reportHooks } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { myProcess } from '#runtime/my-process.ts';
 
 const STDERR = 2;
 const encoder = new TextEncoder();
-
-/** Values of log_min_messages, client_min_messages and their like. */
-const THRESHOLDS: Readonly<Record<string, number>> = {
-  debug5: LEVELS.DEBUG5,
-  debug4: LEVELS.DEBUG4,
-  debug3: LEVELS.DEBUG3,
-  debug2: LEVELS.DEBUG2,
-  debug1: LEVELS.DEBUG1,
-  debug: LEVELS.DEBUG2,
-  log: LEVELS.LOG,
-  info: LEVELS.INFO,
-  notice: LEVELS.NOTICE,
-  warning: LEVELS.WARNING,
-  error: LEVELS.ERROR,
-  fatal: LEVELS.FATAL,
-  panic: LEVELS.PANIC,
-};
-const threshold = (setting: string): number => THRESHOLDS[setting] ?? LEVELS.WARNING;
-
-/** Whether an event of `level` reaches a log whose threshold is `setting`. */
-export function reachesLog(level: Level, setting: string): boolean {
-  const minimum = threshold(setting);
-  if (level === 'LOG' || level === 'LOG_SERVER_ONLY') return minimum === LEVELS.LOG || minimum <= LEVELS.ERROR;
-  if (level === 'WARNING_CLIENT_ONLY') return false;
-  if (minimum === LEVELS.LOG) return LEVELS[level] >= LEVELS.FATAL;
-  return LEVELS[level] >= minimum;
-}
-/** Whether the client is told. INFO always is; nobody is told of less than an error before being let in. */
-export function reachesClient(level: Level, setting: string, authenticating: boolean): boolean {
-  if (level === 'LOG_SERVER_ONLY') return false;
-  if (authenticating) return LEVELS[level] >= LEVELS.ERROR;
-  return level === 'INFO' || LEVELS[level] >= threshold(setting);
-}
 
 let clientSink: Emit | undefined;
 /** Registered by a session with a client; undefined when the client is gone. */
@@ -129,7 +95,8 @@ function toLog(level: Level, fields: ErrorFields): void {
   for (const destination of LOG_DESTINATIONS) {
     if (destination === 'stderr' || !wanted.has(destination)) continue;
     if (!collected) needsStderr = true;
-    else write(destination, destination === 'csvlog' ? formatLogCsv(entry, logContext) : formatLogJson(entry, logContext));
+    else
+      write(destination, destination === 'csvlog' ? formatLogCsv(entry, logContext) : formatLogJson(entry, logContext));
   }
   if (needsStderr) write('stderr', formatLogLines(entry, settings.log_line_prefix, logContext));
 }
