@@ -140,7 +140,10 @@ export class MessageWriter {
         return;
       }
     }
-    if (!this.codec.passThrough) return this.bytes(this.codec.encode(value));
+    if (!this.codec.passThrough) {
+      this.bytes(this.codec.encode(value));
+      return;
+    }
     this.reserve(length * 3);
     this.length += this.buffer.write(value, this.length, 'utf8');
   }
