@@ -20,6 +20,17 @@ export type LogDestination = keyof typeof LOG_DESTINATION;
 export const LOG_DESTINATIONS = Object.keys(LOG_DESTINATION) as readonly LogDestination[];
 const DESTINATION_MASK = 0x70;
 
+let destinationsFrom = '';
+let destinations: ReadonlySet<string> = new Set(['stderr']);
+/** log_destination as a set; kept until the setting changes. */
+export function logDestinations(setting: string): ReadonlySet<string> {
+  if (setting !== destinationsFrom) {
+    destinations = new Set(setting.split(',').map((name) => name.trim().replaceAll('"', '').toLowerCase()));
+    destinationsFrom = setting;
+  }
+  return destinations;
+}
+
 function destinationOf(flags: number): LogDestination | undefined {
   const wanted = flags & DESTINATION_MASK;
   return LOG_DESTINATIONS.find((name) => LOG_DESTINATION[name] === wanted);

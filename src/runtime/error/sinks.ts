@@ -14,7 +14,7 @@ import { codeOf, reachesClient, reachesLog, severityText } from '#runtime/error/
 import { formatLogJson } from '#runtime/error/log-json.ts';
 import { formatLogLines } from '#runtime/error/log-line.ts';
 import type { LogDestination } from '#runtime/error/log-pipe.ts';
-import { LOG_DESTINATIONS, writePipeChunks } from '#runtime/error/log-pipe.ts';
+import { LOG_DESTINATIONS, logDestinations, writePipeChunks } from '#runtime/error/log-pipe.ts';
 import type { Emit, ErrorFields, Level } from '#runtime/error/report.ts';
 import { reportHooks } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
@@ -33,17 +33,6 @@ export function setClientSink(sink: Emit | undefined): void {
 let loggerSink: ((destination: LogDestination, bytes: Uint8Array) => void) | undefined;
 export function setLoggerSink(sink: typeof loggerSink): void {
   loggerSink = sink;
-}
-
-let destinationsFrom = '';
-let destinations: ReadonlySet<string> = new Set(['stderr']);
-/** log_destination as a set; kept until the setting changes. */
-export function logDestinations(setting: string): ReadonlySet<string> {
-  if (setting !== destinationsFrom) {
-    destinations = new Set(setting.split(',').map((name) => name.trim().replaceAll('"', '').toLowerCase()));
-    destinationsFrom = setting;
-  }
-  return destinations;
 }
 
 /** Plain write to standard error: what is not taken (EPIPE, ENOSPC, EAGAIN, EBADF) is given up. */
