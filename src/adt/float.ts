@@ -86,22 +86,77 @@ export function float8Out(value: number): string {
   const extra = settings.extra_float_digits;
   if (extra <= 0) return formatG(value, 15 + extra);
   const magnitude = Math.abs(value);
+  if (magnitude > 2 ** 53) return layOut(withinBounds(value), () => '', 15);
   // JavaScript's own shortest form is plain over this range.
   if ((magnitude >= 1e-4 && magnitude < 1e15) || value === 0) return String(value);
   return layOut(value.toExponential(), () => String(value), 15);
 }
 
-/** Fewest digits that read back as the same float4. */
-function shortestFloat4(value: number): string {
-  for (let digits = 1; digits < 9; digits++) {
-    const text = value.toExponential(digits - 1);
-    if (Math.fround(Number(text)) === value) return text;
-    // At a power of two the interval of the value is wider upwards, and may hold a decimal that is not the nearest.
+/** PostgreSQL's shortest form must not lie exactly half way to a neighbour, where a reader's tie rule would decide.
+ *  Only integers have such halves within 17 digits. */
+function withinBounds(value: number): string {
+  const shortest = value.toExponential();
+  const exact = BigInt(value);
+  const isPowerOfTwo =
+    Number.isInteger(Math.log2(Math.abs(value))) && 2 ** Math.log2(Math.abs(value)) === Math.abs(value);
+  const spacing = 2n ** BigInt(Math.floor(Math.log2(Math.abs(value))) - 52);
+  const isHalf = (text: string): boolean => {
+    if (spacing < 2n) return false;
     const [mantissa, exponent] = text.split('e') as [string, string];
-    const unit = Number(`1e${Number(exponent) - digits + 1}`);
+    const [whole, fraction = ''] = mantissa.split('.') as [string, string?];
+    if (Number(exponent) < fraction.length) return false;
+    const distance = BigInt(whole + fraction) * 10n ** BigInt(Number(exponent) - fraction.length) - exact;
+    const twice = 2n * (distance < 0n ? -distance : distance);
+    // Below a power of two the neighbour is only half as far away.
+    const inward = isPowerOfTwo && distance < 0n === value > 0;
+    return twice === (inward ? spacing / 2n : spacing);
+  };
+  if (!isHalf(shortest)) return shortest;
+  for (let digits = shortest.replace(/e.*|[-.]/g, '').length; digits < 17; digits++) {
+    const text = value.toExponential(digits);
+    if (!isHalf(text) && Number(text) === value) return text.replace(/\.?0+e/, 'e');
+  }
+  return value.toExponential(16);
+}
+
+const float4Bits = new Int32Array(1);
+const float4Value = new Float32Array(float4Bits.buffer);
+/** Half way between a positive float4 and the next in direction ±1, exact in a double. */
+function halfWay(value: number, direction: number): number {
+  float4Value[0] = value;
+  float4Bits[0]! += direction;
+  return (value + float4Value[0]!) / 2;
+}
+/** value.toExponential, but an exact tie goes to the even digit. */
+function exponentialHalfEven(value: number, fractionDigits: number): string {
+  const text = value.toExponential(fractionDigits);
+  const [mantissa, exponent] = text.split('e') as [string, string];
+  if ('13579'.includes(mantissa.at(-1)!)) {
+    const exact = value.toExponential(40);
+    const [exactMantissa, exactExponent] = exact.split('e') as [string, string];
+    const rest = exactMantissa.replace('.', '').slice(fractionDigits + 1);
+    if (exactExponent === exponent && /^50*$/.test(rest))
+      return `${exactMantissa.slice(0, fractionDigits === 0 ? 1 : fractionDigits + 2)}e${exponent}`;
+  }
+  return text;
+}
+/** Fewest digits that read back as the same positive float4, whichever way the reader breaks ties. */
+function shortestFloat4(value: number): string {
+  const low = halfWay(value, -1);
+  const high = halfWay(value, 1);
+  const reads = (text: string): boolean => {
+    const read = Number(text);
+    return read > low && read < high;
+  };
+  for (let digits = 1; digits < 9; digits++) {
+    const text = exponentialHalfEven(value, digits - 1);
+    if (reads(text)) return text;
+    // At a power of two the interval of the value is wider upwards, and may hold a decimal that is not the nearest.
+    const exponent = Number(text.slice(text.indexOf('e') + 1));
+    const unit = Number(`1e${exponent - digits + 1}`);
     for (const neighbour of [Number(text) + unit, Number(text) - unit]) {
       const shown = neighbour.toExponential(digits - 1);
-      if (shown !== `${mantissa}e${exponent}` && Math.fround(Number(shown)) === value) return shown;
+      if (reads(shown)) return shown;
     }
   }
   return value.toExponential(8);
@@ -111,7 +166,7 @@ export function float4Out(value: number): string {
   const extra = settings.extra_float_digits;
   if (extra <= 0) return formatG(value, 6 + extra);
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
-  const exponential = shortestFloat4(value);
+  const exponential = (value < 0 ? '-' : '') + shortestFloat4(Math.abs(value));
   return layOut(exponential, () => String(Number(exponential)), 6);
 }
 

@@ -36,7 +36,8 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 /** Largest magnitude of an exponent of e that is tried: twice the largest precision, thrice. */
 const EXPONENT_MAX = 6000;
-const LOG10_E = Math.LOG10E;
+// biome-ignore lint/suspicious/noApproximativeNumericConstant: estimates must round as PostgreSQL's do
+const LOG10_E = 0.434294481903252;
 const BITS_PER_DIGIT = 3.3219280948873626;
 
 const clampScale = (scale: number, ...least: readonly number[]): number =>
@@ -306,14 +307,12 @@ function finitePower(base: Numeric, exponent: Numeric): Numeric {
   const absolute = numeric(magnitude(base.unscaled), base.scale);
   const lnDigits = lnWeight(absolute);
 
-  // A first look at eight digits or so tells the weight of the result.
-  const roughBits = bitsForDigits(Math.max(8 - lnDigits, 0)) + 8;
-  const rough = toNumber(
-    numeric(
-      toScale(lnOf(absolute, roughBits) * exponent.unscaled, -roughBits, exponent.scale + 8),
-      2 * exponent.scale + 8,
-    ),
-  );
+  // A first look at eight digits or so tells the weight of the result; its rounding decides borderline cases.
+  const roughScale = Math.max(8 - lnDigits, 0);
+  const roughBits = bitsForDigits(roughScale) + guardBits;
+  const roughLn = toScale(lnOf(absolute, roughBits), -roughBits, roughScale);
+  const roughProduct = numeric(roughLn * exponent.unscaled, roughScale + exponent.scale);
+  const rough = toNumber(numeric(rescale(roughProduct, roughScale), roughScale));
   if (Math.abs(rough) > 2000 * 3.01) {
     if (rough > 0) numericOverflow();
     return numeric(0n, DISPLAY_SCALE_MAX);
