@@ -1,0 +1,31 @@
+/** shmem-subsystems.ts — the ordered TABLE of what lies in the shared segment.
+ *
+ *  Order matters where one part finds another's size or place at init. Extensions come last: their request hooks run
+ *  while sizes are collected, their startup hooks after everything of ours exists.
+ *  Counterpart: src/backend/storage/ipc/ipci.c */
+import { backgroundWorkerShmem } from '#bgworker/registry.ts';
+import { lwLockShmem } from '#shm/lwlock-array.ts';
+import { procShmem } from '#shm/proc.ts';
+import type { ShmemSubsystem } from '#shm/subsystem.ts';
+import { dsmShmem } from '#storage/ipc/dsm.ts';
+import { autovacuumShmem } from '#storage/ipc/autovacuum-mailbox.ts';
+import { checkpointerShmem } from '#storage/ipc/checkpoint-mailbox.ts';
+import { archiverShmem } from '#storage/ipc/archive-mailbox.ts';
+import { backendIdShmem } from '#storage/ipc/backend-ids.ts';
+import { pmSignalShmem } from '#storage/ipc/pm-signal.ts';
+import { procSignalShmem } from '#storage/ipc/proc-signal.ts';
+import { backendStatusShmem } from '#stats/backend-status.ts';
+
+export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
+  lwLockShmem,
+  dsmShmem,
+  procShmem,
+  backendIdShmem,
+  procSignalShmem,
+  backendStatusShmem,
+  backgroundWorkerShmem,
+  pmSignalShmem,
+  checkpointerShmem,
+  autovacuumShmem,
+  archiverShmem,
+];
