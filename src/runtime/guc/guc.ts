@@ -4,6 +4,7 @@
  *  functions. It answers 'applied', 'ignored' (valid, but a stronger source holds the parameter) or 'failed' (only when
  *  the level is below ERROR). The stack of SET/SET LOCAL is in guc-stack.ts, files in guc-file.ts.
  *  Counterpart: set_config_option(), parse_and_validate_value(), ShowGUCOption() of src/backend/utils/misc/guc.c */
+import '#runtime/guc/builtin-hooks.ts';
 import { type Level, report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '#runtime/guc/define.ts';
 import { pushOldValue } from '#runtime/guc/guc-stack.ts';
 import { gucEnvironment } from '#runtime/guc/hooks.ts';
+import { cutName } from '#runtime/guc/lists.ts';
 import { addPlaceholder, customNameProblem } from '#runtime/guc/placeholders.ts';
 import { allParameters, checkValue, type Parameter, recordByName, settings, storeValue } from '#runtime/guc/records.ts';
 import {
@@ -79,13 +81,13 @@ interface NewValue {
 const shownRange = (parameter: Parameter, text: (value: number) => string): string =>
   `(${text(parameter.min)} .. ${text(parameter.max)})`;
 
-function parseNumber(parameter: Parameter, text: string, level: Level): number | undefined {
+function parseNumber(parameter: Parameter, name: string, text: string, level: Level): number | undefined {
   const isInt = parameter.type === 'int';
   const parsed = isInt ? parseIntSetting(text, parameter.unit) : parseRealSetting(text, parameter.unit);
   if (!parsed.ok) {
     report(level, {
       code: SQLSTATE.invalidParameterValue,
-      message: invalidValue(parameter.name, text),
+      message: invalidValue(name, text),
       hint: parsed.hint,
     });
     return undefined;
@@ -95,19 +97,19 @@ function parseNumber(parameter: Parameter, text: string, level: Level): number |
   const unit = parameter.unit === undefined ? '' : ` ${parameter.unit}`;
   report(level, {
     code: SQLSTATE.invalidParameterValue,
-    message: `${show(parsed.value)}${unit} is outside the valid range for parameter "${parameter.name}" ${shownRange(parameter, show)}`,
+    message: `${show(parsed.value)}${unit} is outside the valid range for parameter "${name}" ${shownRange(parameter, show)}`,
   });
   return undefined;
 }
 
-function parseEnum(parameter: Parameter, text: string, level: Level): string | undefined {
+function parseEnum(parameter: Parameter, name: string, text: string, level: Level): string | undefined {
   const word = text.toLowerCase();
   if (Object.hasOwn(parameter.aliases, word)) return parameter.aliases[word];
   const found = parameter.values.find((value) => value.toLowerCase() === word);
   if (found !== undefined) return found;
   report(level, {
     code: SQLSTATE.invalidParameterValue,
-    message: invalidValue(parameter.name, text),
+    message: invalidValue(name, text),
     hint: `Available values: ${parameter.values.join(', ')}.`,
   });
   return undefined;
@@ -115,21 +117,20 @@ function parseEnum(parameter: Parameter, text: string, level: Level): string | u
 
 /** truncate_identifier with its notice: at most 63 bytes, cut at a character. */
 function truncateName(text: string): string {
-  if (Buffer.byteLength(text) <= 63) return text;
-  const encoded = Buffer.from(text);
-  let end = 63;
-  while ((encoded[end]! & 0xc0) === 0x80) end--;
-  const cut = encoded.toString('utf8', 0, end);
-  report('NOTICE', {
-    code: SQLSTATE.nameTooLong,
-    message: `identifier "${text}" will be truncated to "${cut}"`,
-  });
+  const cut = cutName(text);
+  if (cut !== text) {
+    report('NOTICE', {
+      code: SQLSTATE.nameTooLong,
+      message: `identifier "${text}" will be truncated to "${cut}"`,
+    });
+  }
   return cut;
 }
 
-/** Text to value: syntax, range, then the check hook. */
+/** Text to value, with `name` as the user spelled it: syntax, range, then the check hook. */
 export function parseAndValidate(
   parameter: Parameter,
+  name: string,
   text: string,
   source: GucSource,
   level: Level,
@@ -141,16 +142,16 @@ export function parseAndValidate(
       if (value === undefined) {
         report(level, {
           code: SQLSTATE.invalidParameterValue,
-          message: `parameter "${parameter.name}" requires a Boolean value`,
+          message: `parameter "${name}" requires a Boolean value`,
         });
       }
       break;
     case 'int':
     case 'real':
-      value = parseNumber(parameter, text, level);
+      value = parseNumber(parameter, name, text, level);
       break;
     case 'enum':
-      value = parseEnum(parameter, text, level);
+      value = parseEnum(parameter, name, text, level);
       break;
     case 'string':
       value = parameter.has('IS_NAME') ? truncateName(text) : text;
@@ -294,7 +295,7 @@ function applyValue(
 ): SetResult {
   let { source, context } = how;
   let next: NewValue | undefined;
-  if (value !== null) next = parseAndValidate(parameter, value, source, how.level);
+  if (value !== null) next = parseAndValidate(parameter, name, value, source, how.level);
   else if (source === 'default') next = runCheck(parameter, parameter.bootValue, source, how.level);
   else {
     next = { value: parameter.resetValue, extra: parameter.resetExtra };

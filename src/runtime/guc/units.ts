@@ -52,8 +52,8 @@ export function roundHalfEven(value: number): number {
 
 /** C's %g. */
 export function formatG(value: number, precision = 6): string {
-  if (Number.isNaN(value)) return 'nan';
-  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity';
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
   const [mantissa = '', exponentText = ''] = value.toExponential(precision - 1).split('e');
   const exponent = Number(exponentText);
