@@ -97,9 +97,9 @@ export function float8Out(value: number): string {
 function withinBounds(value: number): string {
   const shortest = value.toExponential();
   const exact = BigInt(value);
-  const isPowerOfTwo =
-    Number.isInteger(Math.log2(Math.abs(value))) && 2 ** Math.log2(Math.abs(value)) === Math.abs(value);
-  const spacing = 2n ** BigInt(Math.floor(Math.log2(Math.abs(value))) - 52);
+  const absolute = exact < 0n ? -exact : exact;
+  const isPowerOfTwo = (absolute & (absolute - 1n)) === 0n;
+  const spacing = 1n << BigInt(absolute.toString(2).length - 53);
   const isHalf = (text: string): boolean => {
     if (spacing < 2n) return false;
     const [mantissa, exponent] = text.split('e') as [string, string];
