@@ -65,7 +65,13 @@ export function quickdieArm(fd: Fd, segment: SegmentId, reasonOffset: number, me
 export function fork(): number;
 /** vfork + execve. `fds[i]` = [descriptor here, descriptor there]; all others are closed on exec. All signals are
  *  unblocked and default in the child. Returns the pid or -errno (exec failure included). */
-export function spawnProcess(path: string, argv: readonly string[], env: readonly string[], fds: readonly (readonly [Fd, Fd])[], cwd?: string): number;
+export function spawnProcess(
+  path: string,
+  argv: readonly string[],
+  env: readonly string[],
+  fds: readonly (readonly [Fd, Fd])[],
+  cwd?: string,
+): number;
 /** execve in place; returns only on failure. */
 export function exec(path: string, argv: readonly string[], env: readonly string[]): number;
 /** waitpid(pid, WNOHANG unless `block`): writes [pid, status word] into `out`; 1 reaped, 0 none, -errno. */
@@ -126,7 +132,10 @@ export function flock(fd: Fd, mode: 'exclusive' | 'shared' | 'unlock'): number;
 export function openReadOnly(path: string): Fd;
 
 // ── sockets ────────────────────────────────────────────────────────────────────────────────────────────────────────
-export interface ResolvedAddress { readonly family: 4 | 6; readonly address: string; }
+export interface ResolvedAddress {
+  readonly family: 4 | 6;
+  readonly address: string;
+}
 /** getaddrinfo for a stream socket; `host` null with passive gives the wildcard addresses. A negative number is a
  *  getaddrinfo error code; `gaiMessage` explains it. */
 export function resolveHost(host: string | null, passive: boolean): readonly ResolvedAddress[] | number;
@@ -138,7 +147,11 @@ export function listenTcp(family: 4 | 6, address: string, port: number, backlog:
 export function listenUnix(path: string, backlog: number): Fd;
 /** accept4: non-blocking, close-on-exec descriptor; TCP sockets get TCP_NODELAY and SO_KEEPALIVE. -EAGAIN if none. */
 export function accept(listen: Fd): Fd;
-export interface PeerInfo { readonly family: 'unix' | 4 | 6; readonly address: string; readonly port: number; }
+export interface PeerInfo {
+  readonly family: 'unix' | 4 | 6;
+  readonly address: string;
+  readonly port: number;
+}
 export function peerName(fd: Fd): PeerInfo | number;
 export function sockName(fd: Fd): PeerInfo | number;
 /** SO_PEERCRED of a Unix-domain socket: [uid, gid, pid]. */
@@ -173,7 +186,12 @@ export function udpRecv(fd: Fd, into: Uint8Array, offset: number, length: number
 export function preadSegment(fd: Fd, segment: SegmentId, byteOffset: number, length: number, position: number): number;
 export function pwriteSegment(fd: Fd, segment: SegmentId, byteOffset: number, length: number, position: number): number;
 /** pwritev of several [byteOffset, length] ranges of the segment at `position`. */
-export function pwritevSegment(fd: Fd, segment: SegmentId, ranges: readonly (readonly [number, number])[], position: number): number;
+export function pwritevSegment(
+  fd: Fd,
+  segment: SegmentId,
+  ranges: readonly (readonly [number, number])[],
+  position: number,
+): number;
 /** Plain write(2) of private bytes: one system call, so a chunk ≤ PIPE_BUF into a pipe is atomic. */
 export function writeBytes(fd: Fd, from: Uint8Array, offset: number, length: number): number;
 export function readBytes(fd: Fd, into: Uint8Array, offset: number, length: number): number;
@@ -194,4 +212,28 @@ export function crc32cSegment(segment: SegmentId, byteOffset: number, length: nu
 // ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** strerror: `-errno` or errno → "No such file or directory". */
 export function errorMessage(errno: number): string;
-export const ERRNO: Readonly<Record<'EPERM' | 'ENOENT' | 'ESRCH' | 'EINTR' | 'EIO' | 'EAGAIN' | 'EWOULDBLOCK' | 'ENOMEM' | 'EACCES' | 'EEXIST' | 'ENOTDIR' | 'EINVAL' | 'EMFILE' | 'ENOSPC' | 'EPIPE' | 'EADDRINUSE' | 'ECONNRESET' | 'ETIMEDOUT' | 'ECHILD' | 'ECONNREFUSED', number>>;
+export const ERRNO: Readonly<
+  Record<
+    | 'EPERM'
+    | 'ENOENT'
+    | 'ESRCH'
+    | 'EINTR'
+    | 'EIO'
+    | 'EAGAIN'
+    | 'EWOULDBLOCK'
+    | 'ENOMEM'
+    | 'EACCES'
+    | 'EEXIST'
+    | 'ENOTDIR'
+    | 'EINVAL'
+    | 'EMFILE'
+    | 'ENOSPC'
+    | 'EPIPE'
+    | 'EADDRINUSE'
+    | 'ECONNRESET'
+    | 'ETIMEDOUT'
+    | 'ECHILD'
+    | 'ECONNREFUSED',
+    number
+  >
+>;
