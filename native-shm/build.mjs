@@ -1,11 +1,12 @@
 /** build.mjs — compiles the addon for the Node that runs this script: lib/native_shm-<abi>-<arch>.node.
  *
  *  Runs on `npm install`, offline as well where Node brings its headers along. Several Node versions may share a
- *  checkout: each has its own file in lib/ and its own build folder. Nothing is done while that file is newer than the
- *  sources; nothing is printed unless the compiler fails. */
+ *  checkout: each has its own file in lib/. Nothing is done while that file is newer than the sources; nothing is printed
+ *  unless the compiler fails (or --verbose is given). */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync, renameSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -17,16 +18,27 @@ function newestSource() {
   return Math.max(...[...sources, join(here, 'binding.gyp')].map((file) => statSync(file).mtimeMs));
 }
 
-/** [program, first arguments] that runs node-gyp: npm's own when npm runs us, else the one beside this Node, else any. */
+/** The node-gyp that an npm brings along. */
+function nodeGypOf(npm) {
+  try {
+    return createRequire(realpathSync(npm)).resolve('node-gyp/bin/node-gyp.js');
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** [program, first arguments] that runs node-gyp: that of the npm which runs us, of the npm beside this Node, of any npm
+ *  in the path, or node-gyp itself. */
 function nodeGyp() {
-  const prefix = dirname(dirname(process.execPath));
-  const candidates = [
-    process.env.npm_config_node_gyp,
-    join(prefix, 'lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js'),
-    '/usr/share/nodejs/node-gyp/bin/node-gyp.js',
-  ];
-  const script = candidates.find((file) => file && existsSync(file));
-  return script ? [process.execPath, [script]] : ['node-gyp', []];
+  const folders = [dirname(process.execPath), ...(process.env.PATH ?? '').split(delimiter)];
+  const given = process.env.npm_config_node_gyp;
+  if (given && existsSync(given)) return [process.execPath, [given]];
+  for (const folder of folders) {
+    const script = nodeGypOf(join(folder, 'npm'));
+    if (script) return [process.execPath, [script]];
+  }
+  return ['node-gyp', []];
 }
 
 function build() {
