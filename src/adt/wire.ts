@@ -25,7 +25,8 @@ export function sendInt4(value: number): Uint8Array {
   return Uint8Array.of((value >>> 24) & 0xff, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 export function sendInt8(value: number | bigint): Uint8Array {
-  scratch.setBigInt64(0, BigInt(value));
+  // Unsigned types share this: the bits above 2^63 - 1 wrap.
+  scratch.setBigInt64(0, BigInt.asIntN(64, BigInt(value)));
   return new Uint8Array(scratch.buffer.slice(0));
 }
 export function sendFloat4(value: number): Uint8Array {
