@@ -45,6 +45,17 @@ export class MessageWriter {
     this.length = this.#messageAt;
     this.#messageAt = -1;
   }
+  /** Takes a half-written message out, so that another one can go before it; `reattach` puts it back. */
+  detach(): Uint8Array | null {
+    if (this.#messageAt < 0) return null;
+    const partial = Buffer.from(this.buffer.subarray(this.#messageAt, this.length));
+    this.abandon();
+    return partial;
+  }
+  reattach(partial: Uint8Array): void {
+    this.#messageAt = this.length;
+    this.bytes(partial);
+  }
   /** A message without a body. */
   empty(type: number): void {
     this.begin(type);
