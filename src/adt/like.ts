@@ -139,15 +139,15 @@ function badEscape(): never {
   });
 }
 /** The pattern rewritten for the escape character backslash: LIKE … ESCAPE. */
-function likeEscape(pattern: string, escape: string): string {
-  const characters = [...escape];
+function likeEscape(pattern: string, escapeCharacter: string): string {
+  const characters = [...escapeCharacter];
   if (characters.length > 1) badEscape();
-  if (escape === '\\') return pattern;
-  if (escape === '') return pattern.replaceAll('\\', '\\\\');
+  if (escapeCharacter === '\\') return pattern;
+  if (escapeCharacter === '') return pattern.replaceAll('\\', '\\\\');
   let result = '';
   let afterEscape = false;
   for (const character of pattern) {
-    if (character === escape && !afterEscape) {
+    if (character === escapeCharacter && !afterEscape) {
       result += '\\';
       afterEscape = true;
     } else {
@@ -171,6 +171,6 @@ registerBuiltins({
   bytealike: likeBytes,
   byteanlike: (value: Uint8Array, pattern: Uint8Array) => !likeBytes(value, pattern),
   like_escape: likeEscape,
-  like_escape_bytea: (pattern: Uint8Array, escape: Uint8Array) =>
-    Uint8Array.from(Buffer.from(likeEscape(latin1(pattern), latin1(escape)), 'latin1')),
+  like_escape_bytea: (pattern: Uint8Array, escapeBytes: Uint8Array) =>
+    Uint8Array.from(Buffer.from(likeEscape(latin1(pattern), latin1(escapeBytes)), 'latin1')),
 });
