@@ -180,8 +180,7 @@ export function setTimeOfDay(micros: number, tm: Tm): void {
   tm.second = Math.floor(rest / USECS_PER_SEC);
   tm.micros = rest - tm.second * USECS_PER_SEC;
 }
-export const timeOfDay = (tm: Tm): number =>
-  ((tm.hour * 60 + tm.minute) * 60 + tm.second) * USECS_PER_SEC + tm.micros;
+export const timeOfDay = (tm: Tm): number => ((tm.hour * 60 + tm.minute) * 60 + tm.second) * USECS_PER_SEC + tm.micros;
 
 /** Round half to even, as rint(). */
 export function rint(x: number): number {

@@ -119,7 +119,7 @@ export function timeOverflows(tm: Tm): boolean {
 /** Runs of digits or letters. The one character behind each run is dropped, whatever it is. */
 function datePieces(text: string): string[] {
   const pieces: string[] = [];
-  const scan = /[^0-9A-Za-z]*([0-9]+|[A-Za-z]+)?[^]?/y;
+  const scan = /[^0-9A-Za-z]*([0-9]+|[A-Za-z]+)?[\s\S]?/y;
   for (let at = 0; at < text.length; at = scan.lastIndex) {
     scan.lastIndex = at;
     const piece = scan.exec(text)?.[1];
@@ -248,10 +248,46 @@ class Decoder {
       setTimeOfDay(Math.trunc(Number(`0${rest}`) * USECS_PER_DAY), this.tm);
       return DATE | TIME;
     }
-    if (label !== 'time') refuse('badFormat');
-    const added = this.concatenated(text, this.mask | DATE);
-    if (added !== TIME) refuse('badFormat');
-    return added;
+    if (label === 'time') {
+      const added = this.concatenated(text, this.mask | DATE);
+      if (added !== TIME) refuse('badFormat');
+      return added;
+    }
+    return this.lettered(label, value, rest);
+  }
+
+  /** "y2001m02d04h05m06s07" */
+  private lettered(label: string, value: number, rest: string): number {
+    const tm = this.tm;
+    switch (label) {
+      case 'year':
+        tm.year = value;
+        return YEAR;
+      case 'month':
+        // A second m behind hours means minutes.
+        if ((this.mask & MONTH) !== 0 && (this.mask & HOUR) !== 0) {
+          tm.minute = value;
+          return MINUTE;
+        }
+        tm.month = value;
+        return MONTH;
+      case 'day':
+        tm.day = value;
+        return DAY;
+      case 'hour':
+        tm.hour = value;
+        return HOUR;
+      case 'minute':
+        tm.minute = value;
+        return MINUTE;
+      case 'second':
+        tm.second = value;
+        if (rest === '') return SECOND;
+        tm.micros = fractionMicros(rest);
+        return SECOND | MILLISECOND | MICROSECOND;
+      default:
+        refuse('badFormat');
+    }
   }
 
   private numberField(field: Field, index: number): number {

@@ -4,7 +4,14 @@
  *  seconds in Numbers; offsets are seconds east of UTC. lookup() remembers the last answer's interval, because rows of
  *  one query lie close together.
  *  Counterpart: src/timezone/localtime.c */
-import { civilFromDay, dayFromCivil, EPOCH_SHIFT_DAYS, newTm, SECS_PER_DAY, weekdayOfDay } from '#adt/datetime-calendar.ts';
+import {
+  civilFromDay,
+  dayFromCivil,
+  EPOCH_SHIFT_DAYS,
+  newTm,
+  SECS_PER_DAY,
+  weekdayOfDay,
+} from '#adt/datetime-calendar.ts';
 
 export interface LocalType {
   readonly gmtoff: number;
@@ -58,7 +65,8 @@ class RuleScanner {
     return value;
   }
   seconds(): number | null {
-    const sign = this.take('-') ? -1 : (this.take('+'), 1);
+    const sign = this.take('-') ? -1 : 1;
+    if (sign === 1) this.take('+');
     const hours = this.number(0, 24 * 7 - 1);
     if (hours === null) return null;
     let total = hours * 3600;
