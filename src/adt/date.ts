@@ -131,13 +131,13 @@ export function makeDate(year: number, month: number, day: number): number {
   if (bad)
     report('ERROR', {
       code: SQLSTATE.datetimeFieldOverflow,
-      message: `date field value out of range: ${year}-${pad(month)}-${pad(day)}`,
+      message: `date field value out of range: ${y}-${pad(month)}-${pad(day)}`,
     });
   const number = isValidJulian(y, month) ? dayFromCivil(y, month, day) : DATE_END_DAY;
   if (!isValidDate(number))
     report('ERROR', {
       code: SQLSTATE.datetimeFieldOverflow,
-      message: `date out of range: ${year}-${pad(month)}-${pad(day)}`,
+      message: `date out of range: ${y}-${pad(month)}-${pad(day)}`,
     });
   return number;
 }

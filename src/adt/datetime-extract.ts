@@ -79,7 +79,7 @@ function parseUnit(text: string): Unit {
   const word = dateWord(lower);
   if (word?.kind === 'units') return { name: word.value as string, text: lower };
   if (word?.kind === 'reserved' && word.value === 'epoch') return { name: 'epoch', text: lower };
-  return { name: word === undefined && unit === undefined ? '' : 'other', text: lower };
+  return { name: word?.kind === 'reserved' ? 'reserved' : '', text: lower };
 }
 
 const OSCILLATING = new Set([
@@ -100,7 +100,8 @@ const ZONE_UNITS = new Set(['timezone', 'timezone_hour', 'timezone_minute']);
 const GROWING = new Set(['year', 'decade', 'century', 'millennium', 'julian', 'isoyear', 'epoch']);
 
 function refuseUnit(unit: Unit, typeName: string): never {
-  if (unit.name === '' || unit.name === 'other') unitNotRecognized(unit.text, typeName);
+  const isDated = typeName === 'date' || typeName.startsWith('timestamp');
+  if (unit.name === '' || (unit.name === 'reserved' && !isDated)) unitNotRecognized(unit.text, typeName);
   unitNotSupported(unit.text, typeName);
 }
 

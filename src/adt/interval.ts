@@ -95,6 +95,9 @@ export function adjustInterval(value: Interval, typmod: number): Interval {
     case RANGE_HOUR | RANGE_MINUTE:
       cutTo(USECS_PER_MINUTE);
       break;
+    default:
+      if (!RANGE_NAMES.has(typmodRange(typmod)))
+        report('ERROR', { code: SQLSTATE.internalError, message: `unrecognized interval typmod: ${typmod}` });
   }
   if (precision !== PRECISION_FULL) {
     if (precision > PRECISION_MAX) invalidParameter(`interval(${precision}) precision must be between 0 and 6`);

@@ -16,6 +16,7 @@ import {
   newTm,
   subtractMicros,
   civilFromDay,
+  TIMESTAMP_MINUS_INFINITY,
   timeOfDay,
   type Tm,
   USECS_PER_DAY,
@@ -84,13 +85,15 @@ export const timestampMinusInterval = (t: Micros, span: Interval, zone: TimeZone
 export function timestampMinusTimestamp(a: Micros, b: Micros): Interval {
   if (!isTimestampFinite(a) || !isTimestampFinite(b))
     report('ERROR', { code: SQLSTATE.datetimeFieldOverflow, message: 'cannot subtract infinite timestamps' });
-  const difference = subtractMicros(a, b);
-  if (!fitsInt8(difference)) intervalOutOfRange();
+  const exact = subtractMicros(a, b);
+  // PostgreSQL 15 lets the difference of far ends wrap around.
+  const difference = fitsInt8(exact) ? exact : canonicalInt8(BigInt.asIntN(64, BigInt(exact)));
   return justifyHours(interval(0, 0, difference));
 }
 
 /** Years, months, days … between two broken-down times, as people count them. */
 export function timestampAge(a: Micros, b: Micros, zone: TimeZone | null): Interval {
+  if (a === TIMESTAMP_MINUS_INFINITY || b === TIMESTAMP_MINUS_INFINITY) timestampOutOfRange();
   breakDown(a, zone, tm);
   breakDown(b, zone, other);
   const earlier = a < b;

@@ -110,8 +110,8 @@ const DEFAULT_RULE = ',M3.2.0,M11.1.0';
 /** null when the text is no POSIX time zone. */
 export function parsePosixRule(text: string): PosixRule | null {
   const scan = new RuleScanner(text);
+  // An empty name is accepted: "+3" is a zone.
   const standardName = scan.name();
-  if (standardName === '') return null;
   const west = scan.seconds();
   if (west === null) return null;
   const standard = { gmtoff: west === 0 ? 0 : -west, isDst: false, abbrev: standardName };
