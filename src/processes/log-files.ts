@@ -74,21 +74,22 @@ export class LogFiles {
     this.rotationAge = settings.log_rotation_age;
   }
 
-  /** Opens the first files. `openedAt` is the time that named them: a logger that replaces a dead one goes on with the
-   *  same files. Returns a failure of the stderr file, without which there is nothing to log to. */
-  start(openedAt: number, now: number): { path: string; reason: string } | undefined {
+  /** Opens the first files. `openedAt` is the time that names them: a logger that replaces a dead one goes on with the
+   *  same files. Without a file to write to entries go to standard error, until SIGHUP or a request tries again. */
+  start(openedAt: number, now: number): void {
     this.port.makeDirectory(this.directory);
     for (const destination of LOG_DESTINATIONS) {
       if (!this.isWanted(destination)) continue;
       const path = this.pathFor(destination, openedAt);
       const fd = this.open(path, false);
-      if (fd < 0 && destination === 'stderr') return { path, reason: this.port.message(fd) };
-      if (fd < 0) this.reportOpenFailure(path, fd);
-      else this.install(destination, fd, path);
+      if (fd >= 0) this.install(destination, fd, path);
+      else {
+        this.reportOpenFailure(path, fd);
+        this.rotationDisabled = true;
+      }
     }
     this.scheduleRotation(now);
     this.writeMetainfo();
-    return undefined;
   }
 
   requestRotation(): void {
@@ -134,7 +135,10 @@ export class LogFiles {
 
   write(destination: LogDestination, bytes: Uint8Array): void {
     const file = this.files.get(destination) ?? this.files.get('stderr');
-    if (file === undefined) return;
+    if (file === undefined) {
+      this.report.stderr(new TextDecoder().decode(bytes));
+      return;
+    }
     let at = 0;
     while (at < bytes.length) {
       const written = this.port.write(file.fd, at === 0 ? bytes : bytes.subarray(at));

@@ -37,6 +37,9 @@ export interface LogContext {
   queryId: () => bigint;
 }
 
+/** Where the postmaster keeps the standard error it was started with once the logger's pipe has taken its place. */
+export const ORIGINAL_STDERR = 60;
+
 const noText = (): string => '';
 const zero = (): number => 0;
 const zeroBig = (): bigint => 0n;

@@ -1,7 +1,7 @@
 /** log-time.ts — civil time in log_timezone, for entries, file names and rotation.
  *
- *  The time zone rules live in adt, above this layer, so they are registered (`setLogTimeZone`); until then, and in
- *  programs without them, times are UTC and say so. The text of a second is cached: most entries share theirs.
+ *  The time zone rules live in adt, above this layer, and are registered from there (`setLogZoneFinder`); without
+ *  them times are UTC and say so. The text of a second is cached: most entries share theirs.
  *  Counterpart: get_formatted_log_time() of elog.c, pg_strftime of src/timezone/strftime.c */
 
 export interface CivilTime {
@@ -42,22 +42,33 @@ export function utcTime(unixSeconds: number, abbreviation = 'UTC'): CivilTime {
   };
 }
 
+let findZone: (name: string) => LogTimeZone | undefined = () => undefined;
 let zone: LogTimeZone | undefined;
-/** log_timezone before the configuration is read is GMT, which is how PostgreSQL spells UTC in its first entries. */
-let fallbackAbbreviation = 'GMT';
+/** log_timezone before the configuration is read. */
+let zoneName = 'GMT';
 let cachedSecond = Number.NaN;
 let cachedText = '';
 let cachedAbbreviation = '';
 
-/** undefined returns to UTC. Call it again when log_timezone changes: it also drops the cached second. */
-export function setLogTimeZone(rules: LogTimeZone | undefined, name = 'GMT'): void {
+/** undefined: times in UTC, called GMT or UTC after the name asked for. */
+export function setLogTimeZone(rules: LogTimeZone | undefined, name: string): void {
   zone = rules;
-  fallbackAbbreviation = /^(Etc\/)?(GMT|Greenwich)/.test(name) ? 'GMT' : 'UTC';
+  zoneName = name;
   cachedSecond = Number.NaN;
 }
+/** Registered by adt. */
+export function setLogZoneFinder(finder: typeof findZone): void {
+  findZone = finder;
+  setLogTimeZone(findZone(zoneName), zoneName);
+}
+/** Obeys log_timezone; costs a comparison while it is unchanged. */
+export function followLogTimeZone(name: string): void {
+  if (name !== zoneName) setLogTimeZone(findZone(name), name);
+}
+const utcAbbreviation = (): string => (/^(Etc\/)?(GMT|Greenwich)/.test(zoneName) ? 'GMT' : 'UTC');
 
 export const civilTime = (unixSeconds: number): CivilTime =>
-  zone === undefined ? utcTime(unixSeconds, fallbackAbbreviation) : zone(unixSeconds);
+  zone === undefined ? utcTime(unixSeconds, utcAbbreviation()) : zone(unixSeconds);
 
 const two = (n: number): string => (n < 10 ? `0${n}` : String(n));
 const padded = (n: number, width: number, fill = '0'): string => String(n).padStart(width, fill);

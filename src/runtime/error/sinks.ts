@@ -15,6 +15,7 @@ import { formatLogJson } from '#runtime/error/log-json.ts';
 import { formatLogLines } from '#runtime/error/log-line.ts';
 import type { LogDestination } from '#runtime/error/log-pipe.ts';
 import { LOG_DESTINATIONS, logDestinations, writePipeChunks } from '#runtime/error/log-pipe.ts';
+import { followLogTimeZone } from '#runtime/error/log-time.ts';
 import type { Emit, ErrorFields, Level } from '#runtime/error/report.ts';
 import { reportHooks } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
@@ -60,14 +61,15 @@ function write(destination: LogDestination, text: string): void {
   else writeStderr(text);
 }
 
-function refreshProcessFacts(): void {
+function refreshFacts(): void {
+  followLogTimeZone(settings.log_timezone);
   logContext.pid = myProcess.pid;
   logContext.startSeconds = unixSeconds(myProcess.startTime);
   logContext.backendType = myProcess.backendType;
 }
 
 function toLog(level: Level, fields: ErrorFields): void {
-  refreshProcessFacts();
+  refreshFacts();
   const shows = fields.hideStatement !== true && reachesLog(level, settings.log_min_error_statement);
   const entry: LogEntry = {
     level,

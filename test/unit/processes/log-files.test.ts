@@ -85,7 +85,7 @@ function fixture(changes: Partial<LoggerSettings> = {}): Fixture {
   const shouted: string[] = [];
   const report = { log: (m: string) => void logged.push(m), stderr: (t: string) => void shouted.push(t) };
   const files = new LogFiles(port, settings, report);
-  expect(files.start(start, start)).toBeUndefined();
+  files.start(start, start);
   return { port, settings, files, logged, shouted };
 }
 const put = (f: Fixture, text: string, to: LogDestination = 'stderr'): void =>
@@ -208,12 +208,24 @@ describe('log files', () => {
     put(f, 'kept');
     expect(f.port.files.get('log/pg-124645.log')).toBe('kept');
   });
-  it('fail the start when the stderr file cannot be opened', () => {
+  it('give way to standard error when the first one cannot be opened, until SIGHUP finds one', () => {
     const { settings } = fixture();
     const port = new MemoryFiles();
     port.openFailure = EACCES;
-    const files = new LogFiles(port, settings, { log: () => {}, stderr: () => {} });
-    expect(files.start(start, start)).toEqual({ path: 'log/pg-124645.log', reason: 'errno 13' });
+    const shouted: string[] = [];
+    const logged: string[] = [];
+    const report = { log: (m: string) => void logged.push(m), stderr: (t: string) => void shouted.push(t) };
+    const files = new LogFiles(port, settings, report);
+    files.start(start, start);
+    const f = { port, settings, files, logged, shouted };
+    put(f, 'entry');
+    expect(logged).toEqual(['could not open log file "log/pg-124645.log": errno 13']);
+    expect(shouted).toEqual(['entry']);
+    port.openFailure = 0;
+    files.settingsChanged(start + 1);
+    files.tick(start + 1);
+    put(f, 'next');
+    expect(port.files.get('log/pg-124646.log')).toBe('next');
   });
 });
 

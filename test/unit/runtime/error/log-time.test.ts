@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { formatLogSeconds, formatLogTime, formatTime, setLogTimeZone, utcTime } from '#runtime/error/log-time.ts';
 
 const at = Date.UTC(2026, 10, 21, 3, 5, 9) / 1000;
-beforeEach(() => setLogTimeZone(undefined));
+beforeEach(() => setLogTimeZone(undefined, 'GMT'));
 
 describe('log times', () => {
   it('are GMT before the configuration is read, then in log_timezone', () => {
