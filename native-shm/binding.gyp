@@ -14,6 +14,7 @@
         "src/futex.cc",
         "src/mapping.cc",
         "src/process.cc",
+        "src/runtime-descriptors.cc",
         "src/signals.cc",
         "src/socket.cc",
         "src/spawn.cc",

@@ -116,7 +116,8 @@ export function wakeSelf(): void;
 
 // ── descriptors ────────────────────────────────────────────────────────────────────────────────────────────────────
 export function closeFd(fd: Fd): number;
-/** Closes every descriptor ≥ `from` that is not in `keep`. */
+/** Closes every descriptor ≥ `from` that is not in `keep`, the wake-up, or one that Node itself held when the addon was
+ *  loaded (libuv writes to those numbers for ever). */
 export function closeFrom(from: Fd, keep: readonly Fd[]): number;
 export function dup2(from: Fd, to: Fd): number;
 /** [read end, write end], close-on-exec; non-blocking ends if asked. */

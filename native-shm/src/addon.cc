@@ -8,7 +8,7 @@
 NODE_MODULE_INIT() {
   (void)module;
   (void)context;
-  native_shm::PrepareWakeup();
+  native_shm::PrepareProcess();
   native_shm::AddMapping(exports);
   native_shm::AddFutex(exports);
   native_shm::AddSignals(exports);

@@ -37,6 +37,8 @@ void CloseFrom(const Info& info) {
   std::vector<int> keep = arguments.Ints(1);
   if (!arguments.ok()) return;
   if (from < 0) return Return(info, -EINVAL);
+  keep.push_back(WakeupFd());
+  KeepRuntimeDescriptors(&keep);
   std::sort(keep.begin(), keep.end());
   unsigned next = static_cast<unsigned>(from);
   for (int kept : keep) {

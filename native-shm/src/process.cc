@@ -87,6 +87,7 @@ void Fork(const Info& info) {
     if (pid < 0) error = -errno;
   }
   if (pid == 0) {
+    AfterForkRuntimeDescriptors();
     AfterForkWakeup();
     AfterForkSignals();
   }

@@ -16,9 +16,17 @@ namespace native_shm {
 /** Address and size of a mapped segment, or nullptr. */
 uint8_t* SegmentBase(int segment, size_t* size);
 
+// runtime-descriptors.cc
+/** Notes which descriptors Node holds; before the addon makes any. */
+void RememberRuntimeDescriptors();
+/** Adds those of them that are still open. */
+void KeepRuntimeDescriptors(std::vector<int>* keep);
+void AfterForkRuntimeDescriptors();
+
 // wait.cc
-/** Makes the wake-up eventfd, once per process. */
-void PrepareWakeup();
+/** First loading in this process: notes Node's descriptors and makes the wake-up eventfd. */
+void PrepareProcess();
+int WakeupFd();
 /** Wakes this process's wait. Async-signal-safe. */
 void Wakeup();
 /** The child's wake-up must not be the parent's. */

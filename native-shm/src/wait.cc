@@ -22,9 +22,14 @@ constexpr uint64_t kWakeupToken = uint64_t{1} << 32;
 constexpr int kMostEvents = 64;
 
 std::atomic<int> wakeup_fd{-1};
-std::once_flag wakeup_once;
+std::once_flag process_once;
 
 void NewWakeup() { wakeup_fd.store(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+void FirstLoading() {
+  RememberRuntimeDescriptors();
+  NewWakeup();
+}
 
 void Drain() {
   uint64_t count;
@@ -104,7 +109,9 @@ void WakeSelf(const Info& info) {
 
 }  // namespace
 
-void PrepareWakeup() { std::call_once(wakeup_once, NewWakeup); }
+void PrepareProcess() { std::call_once(process_once, FirstLoading); }
+
+int WakeupFd() { return wakeup_fd.load(); }
 
 void Wakeup() {
   uint64_t one = 1;
