@@ -5,7 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Output } from '#cli/initdb.ts';
 import { checkClusterDirectory } from '#cli/pid-file.ts';
-import { currentLogFile, METAINFO_FILE } from '#processes/log-files.ts';
+import { currentLogFile, METAINFO_FILE } from '#runtime/error/current-log-files.ts';
 
 const POLL_MS = 250;
 const CHUNK_BYTES = 65_536;

@@ -6,11 +6,11 @@
  *  reported and survived: the old file stays in use, and unless only descriptors ran out, automatic rotation stops until
  *  SIGHUP. Waits for nothing and knows no process, so that tests drive it with a clock and a file system of their own.
  *  Counterpart: logfile_rotate(), set_next_rotation_time(), update_metainfo_datafile() of syslogger.c */
+import { METAINFO_FILE } from '#runtime/error/current-log-files.ts';
 import type { LogDestination } from '#runtime/error/log-pipe.ts';
 import { LOG_DESTINATIONS, logDestinations } from '#runtime/error/log-pipe.ts';
 import { civilTime, formatTime } from '#runtime/error/log-time.ts';
 
-export const METAINFO_FILE = 'current_logfiles';
 const BYTES_PER_KB = 1024;
 const OWNER_WRITE = 0o200;
 
@@ -252,14 +252,4 @@ export class LogFiles {
     const failure = this.port.replace(METAINFO_FILE, lines.join(''));
     if (failure < 0) this.report.log(`could not write file "${METAINFO_FILE}": ${this.port.message(failure)}`);
   }
-}
-
-/** The path of one destination in the text of current_logfiles; without a destination the first one there. What
- *  pg_current_logfile() returns. */
-export function currentLogFile(metainfo: string, destination?: string): string | undefined {
-  for (const line of metainfo.split('\n')) {
-    const space = line.indexOf(' ');
-    if (space > 0 && (destination === undefined || line.slice(0, space) === destination)) return line.slice(space + 1);
-  }
-  return undefined;
 }

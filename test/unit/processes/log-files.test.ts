@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LogFilePort, LoggerSettings } from '#processes/log-files.ts';
-import { currentLogFile, LogFiles, METAINFO_FILE } from '#processes/log-files.ts';
+import { LogFiles } from '#processes/log-files.ts';
+import { currentLogFile, METAINFO_FILE } from '#runtime/error/current-log-files.ts';
 import type { LogDestination } from '#runtime/error/log-pipe.ts';
 import { setLogTimeZone, utcTime } from '#runtime/error/log-time.ts';
 
