@@ -4,13 +4,14 @@
  *  them itself). At a reload a file with any error changes nothing.
  *  Counterpart: load_hba(), check_hba() of src/backend/libpq/hba.c */
 import { isMemberOfRoleNoSuper, roleByName } from '#catalog/roles.ts';
+import { interfaceAddresses } from '#platform/interfaces.ts';
+import { native } from '#platform/native.ts';
 import { type Level, report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { inRange, type NetworkAddress, parseNetworkAddress, sameAddress } from '#tcop/hba-address.ts';
 import { type HbaAddress, type HbaLine, parseHbaLine } from '#tcop/hba-parse.ts';
 import { type AuthToken, isKeyword, tokenizeFile } from '#tcop/hba-tokens.ts';
-import { loadIdent, reloadIdent } from '#tcop/ident.ts';
 
 /** What a line is compared with. */
 export interface HbaClient {
@@ -22,7 +23,7 @@ export interface HbaClient {
   readonly replication: 'none' | 'physical' | 'database';
 }
 
-/** Answers that need the network; the defaults know of none. */
+/** Answers that need the network; tests put their own in. */
 export const hbaEnvironment: {
   /** This machine's addresses with their netmasks. */
   interfaces: () => readonly { readonly address: string; readonly netmask: string }[];
@@ -31,9 +32,12 @@ export const hbaEnvironment: {
   /** Addresses of a name. */
   forwardLookup: (name: string) => readonly string[];
 } = {
-  interfaces: () => [],
-  reverseLookup: () => null,
-  forwardLookup: () => [],
+  interfaces: interfaceAddresses,
+  reverseLookup: native.reverseName,
+  forwardLookup: (name) => {
+    const found = native.resolveHost(name, false);
+    return typeof found === 'number' ? [] : found.map(({ address }) => address);
+  },
 };
 
 let lines: readonly HbaLine[] = [];
@@ -67,16 +71,6 @@ export function loadHba(): boolean {
   }
   lines = parsed.map(({ line }) => line!);
   return true;
-}
-/** Start of the server: without rules nobody could be let in. */
-export function loadHbaOrDie(): void {
-  if (!loadHba()) report('FATAL', { message: 'could not load pg_hba.conf' });
-  loadIdent();
-}
-/** SIGHUP. */
-export function reloadHba(): void {
-  if (!loadHba()) report('LOG', { message: 'pg_hba.conf was not reloaded' });
-  reloadIdent();
 }
 export function useHbaLines(some: readonly HbaLine[]): void {
   lines = some;

@@ -89,10 +89,6 @@ export function loadIdent(): boolean {
   lines = parsed.map(({ line }) => line!);
   return true;
 }
-/** SIGHUP. */
-export function reloadIdent(): void {
-  if (!loadIdent()) report('LOG', { message: 'pg_ident.conf was not reloaded' });
-}
 export function useIdentLines(some: readonly IdentLine[]): void {
   lines = some;
 }
