@@ -61,7 +61,7 @@ export const PROCESS_KINDS = {
     logName: 'WAL summarizer process',
     attachesShmem: true,
     crash: 'reset',
-    cleanExit: [0, 1],
+    cleanExit: [0],
     load: () => require('#processes/wal-summarizer.ts') as ProcessModule,
   },
   'autovacuum-launcher': {

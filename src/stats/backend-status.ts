@@ -253,3 +253,17 @@ export function readBackendStatuses(): BackendStatus[] {
 }
 export const readBackendStatus = (id: number): BackendStatus | undefined =>
   id >= 1 && id <= procSignalSlotCount() ? readEntry(id) : undefined;
+
+/** What a process that just crashed was doing. Its entry may be half-written, so this reads bytes and trusts nothing;
+ *  '' when there is nothing printable to tell. For the postmaster, which takes no lock and must not loop. */
+export function readActivityOfPid(pid: number): string {
+  for (let id = 1; id <= procSignalSlotCount(); id++) {
+    const at = entryAt(id);
+    if (Entry.pid.get(mem, at) !== pid) continue;
+    const length = Math.min(Entry.activityLength.get(mem, at), activitySize);
+    const text = Buffer.from(mem.u8.buffer, activityOf(id), length).toString('latin1');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly what must not reach the log
+    return text.replace(/[^\x20-\x7e\n\t]/g, '?');
+  }
+  return '';
+}

@@ -1,0 +1,49 @@
+/** postgres.ts — behind bin/postgres: the server, one of its spawned children, or an answer to a question.
+ *  Counterpart: src/backend/main/main.c */
+import { packageRoot } from '#platform/native.ts';
+import { SERVER_VERSION } from '#runtime/version.ts';
+import { spawnedChildMain } from '#postmaster/child-entry.ts';
+import { postmasterMain } from '#postmaster/main.ts';
+
+const HELP = `postgres is the Nodegres server.
+
+Usage:
+  postgres [OPTION]...
+
+Options:
+  -B NBUFFERS        number of shared buffers
+  -c NAME=VALUE      set run-time parameter
+  -C NAME            print value of run-time parameter, then exit
+  -d 1-5             debugging level
+  -D DATADIR         database directory
+  -e                 use European date input format (DMY)
+  -F                 turn fsync off
+  -h HOSTNAME        host name or IP address to listen on
+  -i                 enable TCP/IP connections
+  -k DIRECTORY       Unix-domain socket location
+  -l                 enable SSL connections
+  -N MAX-CONNECT     maximum number of allowed connections
+  -p PORT            port number to listen on
+  -s                 show statistics after each query
+  -S WORK-MEM        set amount of memory for sorts (in kB)
+  -V, --version      output version information, then exit
+  --NAME=VALUE       set run-time parameter
+  -?, --help         show this help, then exit
+`;
+
+export function main(argv: readonly string[]): void {
+  const [first] = argv;
+  if (first === '--forkchild') spawnedChildMain();
+  if (first === '--help' || first === '-?') {
+    process.stdout.write(HELP);
+    return;
+  }
+  if (first === '--version' || first === '-V') {
+    process.stdout.write(`postgres (PostgreSQL) ${SERVER_VERSION}\n`);
+    return;
+  }
+  postmasterMain({ program: `${packageRoot}/bin/postgres`, argv });
+}
+
+// A spawned child runs the bundle itself; bin/postgres calls main.
+if (process.argv[2] === '--forkchild') main(process.argv.slice(2));
