@@ -1,4 +1,6 @@
 /** load.ts — every file of adt/ that registers functions, imported for that effect. Kept sorted. */
+import '#adt/array-functions.ts';
+import '#adt/array-io.ts';
 import '#adt/bool.ts';
 import '#adt/bytea.ts';
 import '#adt/char.ts';
@@ -8,6 +10,7 @@ import '#adt/encode.ts';
 import '#adt/float-math.ts';
 import '#adt/float.ts';
 import '#adt/format.ts';
+import '#adt/generate-series-timestamp.ts';
 import '#adt/generate-series.ts';
 import '#adt/hash-functions.ts';
 import '#adt/int.ts';

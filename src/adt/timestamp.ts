@@ -157,12 +157,12 @@ function localOfParts(y: number, month: number, day: number, hour: number, minut
   if (y === 0 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month))
     report('ERROR', {
       code: SQLSTATE.datetimeFieldOverflow,
-      message: `date field value out of range: ${year}-${pad(month)}-${pad(day)}`,
+      message: `date field value out of range: ${y}-${pad(month)}-${pad(day)}`,
     });
   if (!isValidJulian(year, month))
     report('ERROR', {
       code: SQLSTATE.datetimeFieldOverflow,
-      message: `date out of range: ${year}-${pad(month)}-${pad(day)}`,
+      message: `date out of range: ${y}-${pad(month)}-${pad(day)}`,
     });
   const clock = clockMicrosOf(hour, minute, second);
   if (clock === null)
@@ -174,7 +174,7 @@ function localOfParts(y: number, month: number, day: number, hour: number, minut
   if (!isValidTimestamp(t))
     report('ERROR', {
       code: SQLSTATE.datetimeFieldOverflow,
-      message: `timestamp out of range: ${year}-${pad(month)}-${pad(day)} ${hour}:${pad(minute)}:${secondText(second)}`,
+      message: `timestamp out of range: ${y}-${pad(month)}-${pad(day)} ${hour}:${pad(minute)}:${secondText(second)}`,
     });
   return t;
 }
