@@ -6,10 +6,10 @@ import { portOf, runForeground } from '#cli/foreground.ts';
 import type { Output } from '#cli/initdb.ts';
 import { initdb } from '#cli/initdb.ts';
 import { showLogs } from '#cli/logs-command.ts';
-import { packageVersion } from '#cli/package-folder.ts';
 import { pgCtl } from '#cli/pg-ctl.ts';
 import { PidFileError } from '#cli/pid-file.ts';
 import { showProcesses } from '#cli/ps-command.ts';
+import { NODEGRES_VERSION } from '#runtime/version.ts';
 
 /** Handed to pg_ctl with all their words. */
 const PG_CTL_COMMANDS: Readonly<Record<string, string>> = {
@@ -42,7 +42,7 @@ class Nodegres {
   ) {
     this.program
       .description("PostgreSQL's process architecture in TypeScript: create, run, watch and stop a server.")
-      .version(packageVersion(), '-V, --version', 'print the version')
+      .version(NODEGRES_VERSION, '-V, --version', 'print the version')
       .helpOption('-?, --help', 'print this help')
       .helpCommand(false)
       .configureOutput({ writeOut: io.out, writeErr: io.err })

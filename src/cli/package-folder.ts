@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { NODEGRES_VERSION, SERVER_VERSION } from '#runtime/version.ts';
 
 function find(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -18,10 +19,8 @@ export const packageFolder: string = find();
 export const programPath = (name: string): string => join(packageFolder, 'bin', name);
 /** Text of conf/<name>. */
 export const readSample = (name: string): string => readFileSync(join(packageFolder, 'conf', name), 'utf8');
-export const packageVersion = (): string =>
-  (JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as { version: string }).version;
 
 /** The version of PostgreSQL whose data directories and protocol these programs speak. */
-export const PG_MAJOR = '15';
+export const PG_MAJOR = SERVER_VERSION.split('.')[0] ?? '';
 export const versionLine = (program: string): string =>
-  `${program} (PostgreSQL) ${PG_MAJOR}.18 (Nodegres ${packageVersion()})`;
+  `${program} (PostgreSQL) ${SERVER_VERSION} (Nodegres ${NODEGRES_VERSION})`;
