@@ -2,7 +2,6 @@
  *
  *  The function travels as its source text, so it sees nothing but its parameters. Its process leads a process group
  *  that is killed afterwards, whatever happened: no test leaves a process behind. */
-import type * as Assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type * as FileSystem from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -16,10 +15,11 @@ export const forkFlags = ['--single-threaded', '--v8-pool-size=0', '--liftoff-on
 export interface ScriptTools {
   readonly native: Native;
   readonly fs: typeof FileSystem;
-  readonly assert: typeof Assert;
   readonly require: NodeJS.Require;
   /** Values that `runScript` returns. May be called in forked children too. */
   report(value: unknown): void;
+  /** Throws unless the condition holds. */
+  check(condition: boolean): void;
   /** Forks; the child runs `work` and ends with its result as exit code, or 99 after printing what it threw. */
   child(work: () => number | undefined): number;
   /** Waits for a child: its exit code, or -signal. */
@@ -39,7 +39,7 @@ const prelude = `
 const native = require(${JSON.stringify(nativeShmPath)});
 const fs = require('node:fs');
 const tools = {
-  native, fs, require, assert: require('node:assert/strict'),
+  native, fs, require, check(condition) { if (!condition) throw new Error('check failed'); },
   report(value) { fs.writeSync(1, JSON.stringify(value) + '\\n'); },
   child(work) {
     const pid = native.fork();
