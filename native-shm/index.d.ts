@@ -72,7 +72,7 @@ export function spawnProcess(
   fds: readonly (readonly [Fd, Fd])[],
   cwd?: string,
 ): number;
-/** execve in place; returns only on failure. */
+/** execve in place, with descriptors 0 to 2 open and SIGPIPE as usual (Node changes both); returns only on failure. */
 export function exec(path: string, argv: readonly string[], env: readonly string[]): number;
 /** waitpid(pid, WNOHANG unless `block`): writes [pid, status word] into `out`; 1 reaped, 0 none, -errno. */
 export function waitpid(pid: number, block: boolean, out: Int32Array): number;

@@ -171,8 +171,17 @@ void Exec(const Info& info) {
   memset(&usual, 0, sizeof usual);
   usual.sa_handler = SIG_DFL;
   sigaction(SIGPIPE, &usual, &before);
+  // It also marks whatever it was started with close-on-exec, the standard descriptors included.
+  int flags[3];
+  for (int fd = 0; fd < 3; fd++) {
+    flags[fd] = fcntl(fd, F_GETFD);
+    if (flags[fd] >= 0) fcntl(fd, F_SETFD, flags[fd] & ~FD_CLOEXEC);
+  }
   execve(path.c_str(), Pointers(argv).data(), Pointers(env).data());
   int error = errno;
+  for (int fd = 0; fd < 3; fd++) {
+    if (flags[fd] >= 0) fcntl(fd, F_SETFD, flags[fd]);
+  }
   sigaction(SIGPIPE, &before, nullptr);
   Return(info, -error);
 }

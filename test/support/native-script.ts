@@ -16,6 +16,8 @@ export interface ScriptTools {
   readonly native: Native;
   readonly fs: typeof FileSystem;
   readonly require: NodeJS.Require;
+  /** For sources that load the addon on their own (worker_threads, spawned processes). */
+  readonly addonPath: string;
   /** Values that `runScript` returns. May be called in forked children too. */
   report(value: unknown): void;
   /** Throws unless the condition holds. */
@@ -39,7 +41,8 @@ const prelude = `
 const native = require(${JSON.stringify(nativeShmPath)});
 const fs = require('node:fs');
 const tools = {
-  native, fs, require, check(condition) { if (!condition) throw new Error('check failed'); },
+  native, fs, require, addonPath: ${JSON.stringify(nativeShmPath)},
+  check(condition) { if (!condition) throw new Error('check failed'); },
   report(value) { fs.writeSync(1, JSON.stringify(value) + '\\n'); },
   child(work) {
     const pid = native.fork();
