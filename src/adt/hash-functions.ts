@@ -12,7 +12,7 @@ import { utf8Bytes } from '#adt/wire.ts';
 
 /** An int8 folded to the 32 bits that its int4 equal would have. */
 function foldInt8(value: Int8): number {
-  const wide = BigInt(value);
+  const wide = BigInt.asIntN(64, BigInt(value));
   const low = Number(BigInt.asIntN(32, wide));
   const high = Number(BigInt.asIntN(32, wide >> 32n));
   return low ^ (wide >= 0n ? high : ~high);

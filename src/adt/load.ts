@@ -1,4 +1,7 @@
 /** load.ts — every file of adt/ that registers functions, imported for that effect. Kept sorted. */
+import '#adt/aggregate-float.ts';
+import '#adt/aggregate-numeric.ts';
+import '#adt/aggregate-string.ts';
 import '#adt/array-functions.ts';
 import '#adt/array-io.ts';
 import '#adt/bool.ts';
@@ -13,6 +16,7 @@ import '#adt/format.ts';
 import '#adt/generate-series-timestamp.ts';
 import '#adt/generate-series.ts';
 import '#adt/hash-functions.ts';
+import '#adt/inet.ts';
 import '#adt/int.ts';
 import '#adt/int8.ts';
 import '#adt/interval.ts';

@@ -80,7 +80,8 @@ export function numericSend(value: Numeric): Uint8Array {
   view.setInt16(0, digits.length);
   view.setInt16(2, weight);
   view.setUint16(4, sign);
-  view.setUint16(6, value.scale);
+  // Infinities carry a bit of their short header here.
+  view.setUint16(6, value.special === 1 || value.special === -1 ? 32 : value.scale);
   for (let i = 0; i < digits.length; i++) view.setInt16(8 + 2 * i, digits[i]!);
   return bytes;
 }

@@ -6,7 +6,7 @@ import { registerBuiltins } from '#adt/fmgr.ts';
 import type { Int8 } from '#adt/int8.ts';
 import { compareInt8 } from '#adt/int8.ts';
 import { addNumerics, negate, numericFromInt, shiftRightRounded } from '#adt/numeric.ts';
-import { invalidInput, notSupported, outOfRange } from '#adt/value-errors.ts';
+import { invalidInput, invalidParameter, notSupported } from '#adt/value-errors.ts';
 import { receiveUint8, sendInt8 } from '#adt/wire.ts';
 
 export function lsnIn(text: string): Int8 {
@@ -21,7 +21,7 @@ export function lsnOut(value: Int8): string {
 function fromNumeric(value: Numeric): Int8 {
   if (value.special !== 0) notSupported(`cannot convert ${value.special === 2 ? 'NaN' : 'infinity'} to pg_lsn`);
   const whole = shiftRightRounded(value.unscaled, value.scale);
-  if (whole < 0n || whole > 0xffff_ffff_ffff_ffffn) outOfRange('pg_lsn');
+  if (whole < 0n || whole > 0xffff_ffff_ffff_ffffn) invalidParameter('pg_lsn out of range');
   return canonicalInt8(whole);
 }
 function moved(lsn: Int8, distance: Numeric, verb: string): Int8 {

@@ -37,7 +37,8 @@ function left(text: string, count: number): string {
   return characterSlice(text, 0, Math.max(0, characterLength(text) + count));
 }
 function right(text: string, count: number): string {
-  const skip = count < 0 ? -count : characterLength(text) - count;
+  // The smallest int4 has no positive counterpart; nothing is skipped then.
+  const skip = count === -2147483648 ? 0 : count < 0 ? -count : characterLength(text) - count;
   return characterSlice(text, Math.max(0, skip));
 }
 
