@@ -21,6 +21,7 @@ import { readTextFile, writeFileDurably } from '#platform/file-system.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { gucEnvironment } from '#runtime/guc/hooks.ts';
 
 export type { Membership, Role };
 
@@ -144,3 +145,8 @@ export function verifyMd5Response(
     return `User "${name}" has a password that cannot be used with MD5 authentication.`;
   return md5Response(secret, salt) === response ? undefined : `Password does not match for user "${name}".`;
 }
+
+const READ_ALL_SETTINGS = 3374 as Oid;
+gucEnvironment.isSuperuser = isSuperuser;
+gucEnvironment.canReadAllSettings = () => hasPrivilegesOfRole(sessionIdentity.userOid, READ_ALL_SETTINGS);
+gucEnvironment.mayManage = isSuperuser;

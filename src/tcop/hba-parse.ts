@@ -54,6 +54,8 @@ interface Problem {
   message: string;
   hint?: string;
   code?: SqlState;
+  /** Goes to the log only: pg_hba_file_rules shows an earlier complaint, if any. */
+  logOnly?: boolean;
 }
 
 /** Thrown inside this file only: the line is of no use. */
@@ -85,7 +87,7 @@ class LineParser {
       hint: problem.hint,
       context: lineContext(this.line.lineNumber, settings.hba_file),
     });
-    this.error = problem.message;
+    if (problem.logOnly !== true) this.error = problem.message;
   }
   list(missing: string, hint?: string): readonly AuthToken[] {
     const field = this.line.fields[this.#next++];
@@ -206,11 +208,13 @@ function parseOption(token: AuthToken, type: ConnectionType, method: AuthMethod,
     case 'clientcert':
       if (type !== 'hostssl') bad('clientcert can only be configured for "hostssl" rows');
       if (value === 'verify-full' || value === 'verify-ca') options.clientCert = value;
-      else throw new BadLine({ message: `invalid value for clientcert: "${value}"` });
+      else throw new BadLine({ message: `invalid value for clientcert: "${value}"`, logOnly: true });
       return;
     case 'clientname':
       if (type !== 'hostssl') bad('clientname can only be configured for "hostssl" rows');
-      if (value !== 'CN' && value !== 'DN') bad(`invalid value for clientname: "${value}"`);
+      if (value !== 'CN' && value !== 'DN') {
+        throw new BadLine({ message: `invalid value for clientname: "${value}"`, logOnly: true });
+      }
       return;
   }
   const methods = Object.hasOwn(OPTION_METHODS, name) ? OPTION_METHODS[name] : undefined;

@@ -6,6 +6,7 @@
 import { FileError, readTextFile } from '#platform/file-system.ts';
 import { type Level, report } from '#runtime/error/report.ts';
 import { absoluteConfigLocation } from '#runtime/guc/config-paths.ts';
+import type { SqlState } from '#runtime/error/sqlstate.ts';
 import { fileAccessCode } from '#runtime/guc/guc-file-parse.ts';
 import { settings } from '#runtime/guc/guc.ts';
 
@@ -126,7 +127,7 @@ export function tokenizeText(text: string, fileName: string, level: Level): Auth
 }
 
 /** undefined (reported at `level`) if the file cannot be read. */
-export function tokenizeFile(path: string, level: Level): AuthLine[] | { error: string; code: string } {
+export function tokenizeFile(path: string, level: Level): AuthLine[] | { error: string; code: SqlState } {
   try {
     return tokenizeText(readTextFile(path), path, level);
   } catch (caught) {

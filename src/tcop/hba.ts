@@ -7,7 +7,7 @@ import { isMemberOfRoleNoSuper, roleByName } from '#catalog/roles.ts';
 import { interfaceAddresses } from '#platform/interfaces.ts';
 import { native } from '#platform/native.ts';
 import { type Level, report } from '#runtime/error/report.ts';
-import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { SQLSTATE, type SqlState } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { inRange, type NetworkAddress, parseNetworkAddress, sameAddress } from '#tcop/hba-address.ts';
 import { type HbaAddress, type HbaLine, parseHbaLine } from '#tcop/hba-parse.ts';
@@ -48,7 +48,7 @@ export interface HbaRule {
   readonly error: string | undefined;
 }
 /** The file as it is now: the rows of pg_hba_file_rules. A string is why it cannot be read. */
-export function parseHbaFile(level: Level): HbaRule[] | { error: string; code: string } {
+export function parseHbaFile(level: Level): HbaRule[] | { error: string; code: SqlState } {
   const tokenized = tokenizeFile(settings.hba_file, level);
   if (!Array.isArray(tokenized)) return tokenized;
   return tokenized.map((source) => {
