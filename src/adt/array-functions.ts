@@ -204,7 +204,6 @@ function arrayFill(info: CallInfo, value: Datum, dimsArray: ArrayDatum | null, b
   if (dimsArray === null || bounds === null) nullNotAllowed('dimension array or low bound array cannot be null');
   const elementType = elementOf(info);
   const dims = fillShape(dimsArray, 'Dimension');
-  if (dims.length === 0) return emptyArray(elementType);
   if (dims.length > DIMENSIONS_MAX) tooManyDimensions(dims.length);
   let lowerBounds: readonly number[] = dims.map(() => 1);
   if (bounds !== undefined) {
@@ -244,6 +243,7 @@ function position(info: CallInfo, array: ArrayDatum | null, wanted: Datum, start
   if (array === null) return null;
   onlyFlatSearch(array, 'searching for elements in');
   if (array.dims.length === 0) return null;
+  if (wanted === null && !array.elements.includes(null)) return null;
   // Told only when there is something to search.
   if (start === null) nullNotAllowed('initial position must not be null');
   const first = array.lowerBounds[0]!;
