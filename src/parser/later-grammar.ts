@@ -1,0 +1,67 @@
+/** later-grammar.ts — takes back what the grammar of PostgreSQL 18 accepts and that of 15 does not.
+ *  One walk over the tree looks for node kinds and fields that came later; the complaint is 15's: a syntax error. */
+import type { Node } from '@pgsql/types';
+import { characterPosition } from '#parser/parse.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+
+/** Node kinds born after 15, with the key word at which 15 would have stumbled. */
+const LATER_NODES: ReadonlyMap<string, string> = new Map([
+  ['JsonObjectConstructor', '('],
+  ['JsonArrayConstructor', '('],
+  ['JsonArrayQueryConstructor', 'select'],
+  ['JsonObjectAgg', '('],
+  ['JsonArrayAgg', '('],
+  ['JsonIsPredicate', 'json'],
+  ['JsonParseExpr', '('],
+  ['JsonScalarExpr', '('],
+  ['JsonSerializeExpr', '('],
+  ['JsonFuncExpr', '('],
+  ['JsonTable', '('],
+  ['ReturningOption', '('],
+]);
+
+export function rejectLaterGrammar(node: Node, text: string): void {
+  // Nearly all statements have none of the words; looking for them is cheaper than walking every tree.
+  if (/json|returning|0[xob]|\d_\d|virtual/i.test(text)) walk(node, text);
+}
+
+function syntaxError(text: string, word: string, byte: number): never {
+  report('ERROR', {
+    code: SQLSTATE.syntaxError,
+    message: `syntax error at or near "${word}"`,
+    position: characterPosition(text, byte),
+  });
+}
+
+function walk(value: unknown, text: string): void {
+  if (Array.isArray(value)) {
+    for (const item of value) walk(item, text);
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const key in value) {
+    const child = (value as Record<string, unknown>)[key];
+    const word = LATER_NODES.get(key);
+    if (word !== undefined) {
+      const at = (child as { location?: number }).location ?? 0;
+      syntaxError(text, text.slice(at).match(/^\w+/)?.[0] ?? word, at);
+    }
+    if (key === 'A_Const') checkNumber(child as { location?: number; ival?: unknown; fval?: unknown }, text);
+    else if (typeof child === 'object') walk(child, text);
+  }
+}
+
+/** 0x1F, 0o17, 0b11 and 1_000 came with 16. */
+function checkNumber(c: { location?: number; ival?: unknown; fval?: unknown }, text: string): void {
+  if (c.ival === undefined && c.fval === undefined) return;
+  const at = c.location ?? 0;
+  const written = /^[+-]?\s*(0[xXoObB][0-9a-fA-F_]+|[0-9.]*_[0-9_.]*)/.exec(Buffer.from(text).subarray(at).toString());
+  if (written === null) return;
+  const junk = /^(0[xXoObB]|[0-9.]+_)/.exec(written[1]!)?.[0] ?? written[1]!;
+  report('ERROR', {
+    code: SQLSTATE.syntaxError,
+    message: `trailing junk after numeric literal at or near "${junk}"`,
+    position: characterPosition(text, at),
+  });
+}
