@@ -253,8 +253,6 @@ export interface SimplePlan {
   /** The session keeps its row writer here. */
   resultWriter: unknown;
   readonly formats: null;
-  /** Of a single SELECT, once it was started. */
-  columns: ResultColumn[] | null;
 }
 /** parseText() answers a repeated text with the same statement objects, so these are keys by text. */
 const simplePlans = new WeakMap<RawStatement, SimplePlan | 'seen' | 'never'>();
@@ -271,7 +269,6 @@ export function planSimple(raw: RawStatement, text: string): SimplePlan {
     plans: planQueries(queries, null),
     resultWriter: null,
     formats: null,
-    columns: null,
   };
   if (known === undefined) simplePlans.set(raw, 'seen');
   else if (known !== 'never') simplePlans.set(raw, mayKeep(queries, plan.plans) ? plan : 'never');

@@ -4,9 +4,15 @@
  *  else from the first backward step, for which the rows so far are computed again).
  *  Counterpart: src/backend/tcop/pquery.c, src/backend/commands/portalcmds.c (PersistHoldablePortal) */
 import type { Datum } from '#adt/datum.ts';
-import { createQueryDesc, executorEnd, executorFinish, executorRun, executorStart } from '#executor/run.ts';
-import { type BoundParams, type DestReceiver, discardReceiver, type ResultColumn } from '#nodes/exec-nodes.ts';
-import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
+import {
+  createQueryDesc,
+  executorEnd,
+  executorFinish,
+  executorRun,
+  executorStart,
+  resultColumnsOf,
+} from '#executor/run.ts';
+import { type BoundParams, type DestReceiver, discardReceiver } from '#nodes/exec-nodes.ts';
 import type { Plan, PlannedStmt } from '#nodes/plan-nodes.ts';
 import { tagOf } from '#parser/ast.ts';
 import type { Node } from '@pgsql/types';
@@ -45,22 +51,6 @@ export function choosePortalStrategy(stmts: readonly PlannedStmt[]): PortalStrat
   return tagged.length === 1 && tagged[0]!.hasReturning ? 'oneReturning' : 'multiQuery';
 }
 
-/** Columns of a plan's result. */
-export function planColumns(stmt: PlannedStmt): ResultColumn[] {
-  const columns: ResultColumn[] = [];
-  for (const entry of stmt.planTree.targetlist) {
-    if (entry.resjunk) continue;
-    columns.push({
-      name: entry.resname ?? '?column?',
-      type: exprType(entry.expr),
-      typmod: exprTypmod(entry.expr),
-      tableOid: entry.resorigtbl,
-      attributeNumber: entry.resorigcol,
-    });
-  }
-  return columns;
-}
-
 /** Ends the execution. A failed portal's executor is in an unknown state and is only forgotten. */
 function cleanupExecution(portal: Portal): void {
   const { queryDesc } = portal;
@@ -70,7 +60,7 @@ function cleanupExecution(portal: Portal): void {
   executorEnd(queryDesc);
 }
 
-export function startPortal(portal: Portal, params: BoundParams | null, knownColumns?: ResultColumn[]): void {
+export function startPortal(portal: Portal, params: BoundParams | null): void {
   portal.params = params;
   try {
     portal.strategy = choosePortalStrategy(portal.stmts);
@@ -79,12 +69,12 @@ export function startPortal(portal: Portal, params: BoundParams | null, knownCol
       case 'oneSelect':
         noteSnapshotTaken();
         startExecution(portal);
-        portal.columns = knownColumns ?? planColumns(portal.stmts[0]!);
+        portal.columns = portal.queryDesc!.columns;
         if (portal.options.scroll) portal.store = new Tuplestore();
         break;
       case 'oneReturning':
       case 'oneModWith':
-        portal.columns = planColumns(portal.stmts.find((stmt) => stmt.canSetTag)!);
+        portal.columns = resultColumnsOf(portal.stmts.find((stmt) => stmt.canSetTag)!);
         break;
       case 'utilSelect':
         portal.columns = utilityHooks.resultColumns(portal.stmts[0]!.utilityStmt);

@@ -51,7 +51,7 @@ export class Portal {
   stmts: readonly PlannedStmt[] = [];
   params: BoundParams | null = null;
   options: CursorOptions = { binary: false, scroll: false, noScroll: true, hold: false };
-  columns: ResultColumn[] | null = null;
+  columns: readonly ResultColumn[] | null = null;
   /** Result formats, one per column; null means text. */
   formats: readonly number[] | null = null;
   queryDesc: QueryDesc | null = null;

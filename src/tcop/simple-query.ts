@@ -84,8 +84,7 @@ function runStatement(port: Port, raw: RawStatement, text: string, isLast: boole
   const portal = createPortal('', true, true);
   portal.visible = false;
   definePortalQuery(portal, null, text, tag, simple.plans);
-  startPortal(portal, null, simple.columns ?? undefined);
-  if (portal.strategy === 'oneSelect') simple.columns = portal.columns;
+  startPortal(portal, null);
   runUnnamed(port, portal, simple, raw);
   dropPortal(portal);
   if (isLast) {

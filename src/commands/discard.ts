@@ -1,0 +1,53 @@
+/** discard.ts — DISCARD: a session as if it had just begun, for poolers.
+ *  Counterpart: src/backend/commands/discard.c */
+import { dropAllPortals } from '#portal/portal.ts';
+import { resetPlanCache } from '#portal/plan-cache.ts';
+import { dropAllPreparedStatements } from '#portal/prepared.ts';
+import { resetAllOptions, setConfigOptionExt } from '#runtime/guc/guc.ts';
+import { preventInTransactionBlock } from '#transam/xact-block.ts';
+
+/** Parts of a session whose owners lie in other layers. */
+export const discardHooks: {
+  temp: () => void;
+  sequences: () => void;
+  /** UNLISTEN *. */
+  notifications: () => void;
+  advisoryLocks: () => void;
+} = {
+  temp() {},
+  sequences() {},
+  notifications() {},
+  advisoryLocks() {},
+};
+
+export type DiscardTarget = 'DISCARD_ALL' | 'DISCARD_PLANS' | 'DISCARD_SEQUENCES' | 'DISCARD_TEMP';
+
+export function discard(target: DiscardTarget, isTopLevel: boolean): void {
+  switch (target) {
+    case 'DISCARD_ALL':
+      discardAll(isTopLevel);
+      return;
+    case 'DISCARD_PLANS':
+      resetPlanCache();
+      return;
+    case 'DISCARD_SEQUENCES':
+      discardHooks.sequences();
+      return;
+    case 'DISCARD_TEMP':
+      discardHooks.temp();
+  }
+}
+
+function discardAll(isTopLevel: boolean): void {
+  // What is thrown away would not come back at a rollback.
+  preventInTransactionBlock(isTopLevel, 'DISCARD ALL');
+  dropAllPortals();
+  setConfigOptionExt('session_authorization', null, 'user', 'session');
+  resetAllOptions();
+  dropAllPreparedStatements();
+  discardHooks.notifications();
+  discardHooks.advisoryLocks();
+  resetPlanCache();
+  discardHooks.temp();
+  discardHooks.sequences();
+}

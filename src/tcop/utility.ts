@@ -1,0 +1,121 @@
+/** utility.ts — from a utility statement to the command that carries it out.
+ *
+ *  The TABLE says for each of the grammar's statements who runs it and, if it gives rows, which columns. What is not in
+ *  the table exists in PostgreSQL but not here yet: 0A000, naming the command.
+ *  Counterpart: src/backend/tcop/utility.c */
+import type { Node } from '@pgsql/types';
+import { listen, notify, unlisten } from '#commands/async.ts';
+import { checkpointStatement } from '#commands/checkpoint.ts';
+import { discard } from '#commands/discard.ts';
+import { doStatement } from '#commands/do.ts';
+import { loadStatement } from '#commands/load.ts';
+import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
+import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
+import { runTransactionStatement } from '#commands/transaction.ts';
+import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
+import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
+import type { PlannedStmt } from '#nodes/plan-nodes.ts';
+import { type Body, bodyOf, type Tag, tagOf } from '#parser/ast.ts';
+import { commandTag, type QueryCompletion } from '#portal/command-tags.ts';
+import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { settings } from '#runtime/guc/guc.ts';
+
+/** One call of a utility command. */
+export interface UtilityCall {
+  /** The whole source; positions in errors count from its start. */
+  readonly sourceText: string;
+  /** Character offsets of this statement in it. */
+  readonly start: number;
+  readonly end: number;
+  readonly isTopLevel: boolean;
+  readonly params: BoundParams | null;
+  readonly dest: DestReceiver;
+  readonly completion: QueryCompletion | null;
+}
+export interface UtilityCommand<T extends Tag> {
+  run(stmt: Body<T>, call: UtilityCall): void;
+  /** Columns of a statement that gives rows. */
+  columns?(stmt: Body<T>): ResultColumn[] | null;
+  /** Whether a read-only transaction may run it; absent means yes. */
+  writes?: boolean;
+}
+type CommandTable = { readonly [T in Tag]?: UtilityCommand<T> };
+
+const COMMANDS: CommandTable = {
+  TransactionStmt: { run: (stmt, call) => runTransactionStatement(stmt, call.isTopLevel, call.completion) },
+  DeclareCursorStmt: {
+    run: (stmt, call) => declareCursor(stmt, call.sourceText, call.start, call.end, call.params, call.isTopLevel),
+  },
+  ClosePortalStmt: { run: closeCursor },
+  FetchStmt: { run: (stmt, call) => performFetch(stmt, call.dest, call.completion), columns: fetchColumns },
+  PrepareStmt: { run: (stmt, call) => prepareQuery(stmt, call.sourceText, call.start, call.end) },
+  ExecuteStmt: {
+    run: (stmt, call) => executeQuery(stmt, call.sourceText, call.params, call.dest, call.completion),
+    columns: executeColumns,
+  },
+  DeallocateStmt: { run: deallocateQuery },
+  VariableSetStmt: { run: (stmt, call) => setVariable(stmt, call.isTopLevel) },
+  VariableShowStmt: {
+    run: (stmt, call) => showVariable(stmt.name ?? '', call.dest),
+    columns: (stmt) => showColumns(stmt.name ?? ''),
+  },
+  DiscardStmt: { run: (stmt, call) => discard(stmt.target ?? 'DISCARD_ALL', call.isTopLevel) },
+  ListenStmt: { run: listen },
+  UnlistenStmt: { run: unlisten },
+  NotifyStmt: { run: (stmt) => notify(stmt.conditionname ?? '', stmt.payload ?? '', 'NOTIFY') },
+  LoadStmt: { run: (stmt) => loadStatement(stmt.filename ?? '') },
+  CheckPointStmt: { run: checkpointStatement },
+  DoStmt: { run: doStatement },
+};
+
+const notSupported = (node: Node): never =>
+  report('ERROR', {
+    code: SQLSTATE.featureNotSupported,
+    message: `${commandTag(node)} is not supported yet`,
+  });
+
+function processUtility(
+  stmt: PlannedStmt,
+  sourceText: string,
+  context: UtilityContext,
+  params: BoundParams | null,
+  dest: DestReceiver,
+  completion: QueryCompletion | null,
+): void {
+  const node = stmt.utilityStmt as Node;
+  const tag = tagOf(node);
+  const command = COMMANDS[tag] as UtilityCommand<Tag> | undefined;
+  if (command === undefined) {
+    notSupported(node);
+    return;
+  }
+  if (command.writes === true && settings.transaction_read_only)
+    report('ERROR', {
+      code: SQLSTATE.readOnlySqlTransaction,
+      message: `cannot execute ${commandTag(node)} in a read-only transaction`,
+    });
+  const start = Math.max(0, stmt.stmtLocation);
+  command.run(bodyOf(node, tag) as never, {
+    sourceText,
+    start,
+    end: stmt.stmtLen > 0 ? start + stmt.stmtLen : sourceText.length,
+    isTopLevel: context === 'toplevel',
+    params,
+    dest,
+    completion,
+  });
+}
+
+function utilityColumns(utilityStmt: unknown): ResultColumn[] | null {
+  const node = utilityStmt as Node;
+  const tag = tagOf(node);
+  const command = COMMANDS[tag] as UtilityCommand<Tag> | undefined;
+  return command?.columns?.(bodyOf(node, tag) as never) ?? null;
+}
+
+export function installUtility(): void {
+  utilityHooks.process = processUtility;
+  utilityHooks.resultColumns = utilityColumns;
+}
