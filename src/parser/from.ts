@@ -180,7 +180,8 @@ function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
       names.push(columnName(node));
       exprs.push(expr);
       locations.push(rawLocation(node));
-      definitions.push(list === undefined ? null : columnDefinitions(p, listItems(list)));
+      const defined = listItems(list);
+      definitions.push(defined.length === 0 ? null : columnDefinitions(p, defined));
     }
   }
   p.lateralActive = false;
