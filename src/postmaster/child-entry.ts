@@ -27,6 +27,7 @@ import { forgetHeldLWLocks } from '#shm/lwlock.ts';
 import { mapSegment } from '#shm/memory.ts';
 import { initWaiting } from '#shm/wait-event-set.ts';
 import { EnterEventLoop } from '#processes/async-worker.ts';
+import { announceReady } from '#storage/ipc/pm-signal.ts';
 import { readSpawnedLaunch } from '#postmaster/launch-encoding.ts';
 import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
 import { sizeProcessTables } from '#postmaster/shared-memory.ts';
@@ -84,6 +85,7 @@ function becomeChild(record: LaunchRecord): never {
     native.setsid();
     initWaiting(record.deathPipe);
     startWithQuietSignals();
+    if (record.readyIndex >= 0) announceReady(record.readyIndex);
     if (kind !== 'logger') armPostmasterDeathSignal();
     // Between the fork and the line above the postmaster may have gone without a signal.
     if (native.getppid() !== record.postmasterPid) native.exitNow(1);

@@ -5,7 +5,7 @@ import { monotonicMs } from '#platform/clock.ts';
 import { report } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { setAutovacuumForkFailed } from '#storage/ipc/autovacuum-mailbox.ts';
-import { assignChildSlot, releaseChildSlot } from '#storage/ipc/pm-signal.ts';
+import { assignChildSlot, isReady, releaseChildSlot } from '#storage/ipc/pm-signal.ts';
 import { launchProcess } from '#postmaster/launch.ts';
 import { type Backend, pm, type PmWorker } from '#postmaster/pm-state.ts';
 import { PROCESS_KINDS, type ProcessKindName, type SingleKind } from '#postmaster/process-kinds.ts';
@@ -209,9 +209,27 @@ export function signalBackends(signal: number, classes: readonly BackendClass[])
   return any;
 }
 
+function releaseSignals(pid: number): void {
+  const waiting = pm.unready.get(pid);
+  pm.unready.delete(pid);
+  for (const signal of waiting?.signals ?? []) native.kill(pid, signal);
+}
+/** Some spawned child said that it is ready. */
+export function releaseWaitingSignals(): void {
+  for (const [pid, { index }] of [...pm.unready]) if (isReady(index)) releaseSignals(pid);
+}
+
 /** Children are session leaders; whatever they started (archive_command) gets the hard signals, too. */
 export function signalChild(pid: number, signal: number): void {
   if (pid === 0) return;
+  const unready = pm.unready.get(pid);
+  if (unready !== undefined && signal !== SIGNAL.QUIT && signal !== SIGNAL.KILL) {
+    if (isReady(unready.index)) releaseSignals(pid);
+    else {
+      unready.signals.push(signal);
+      return;
+    }
+  }
   native.kill(pid, signal);
   const hard: readonly number[] = [SIGNAL.INT, SIGNAL.TERM, SIGNAL.QUIT, SIGNAL.STOP, SIGNAL.KILL];
   if (hard.includes(signal)) native.kill(-pid, signal);

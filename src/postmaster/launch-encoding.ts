@@ -43,6 +43,7 @@ export function encodeLaunch(record: LaunchRecord): Uint8Array {
     record.logPipeWrite >= 0 ? 1 : 0,
     record.spareChannel >= 0 ? 1 : 0,
     serverFacts.configLoadTime,
+    record.readyIndex,
   ]);
   const parts = [
     Buffer.from(numbers.buffer),
@@ -52,7 +53,7 @@ export function encodeLaunch(record: LaunchRecord): Uint8Array {
   ];
   return Buffer.concat(parts);
 }
-const NUMBER_COUNT = 13;
+const NUMBER_COUNT = 14;
 
 function lengthPrefixed(bytes: Buffer): Buffer {
   const length = Buffer.alloc(4);
@@ -103,6 +104,7 @@ export function readSpawnedLaunch(): SpawnedLaunch {
       logPipeWrite: there(10, CHILD_FDS.logPipeWrite),
       statsSocket: there(8, CHILD_FDS.statsSocket),
       spareChannel: there(11, CHILD_FDS.spareChannel),
+      readyIndex: n(13),
       isForked: false,
     },
     configLoadTime: n(12),

@@ -13,7 +13,8 @@ import { segmentFd } from '#shm/memory.ts';
 import { CHILD_FDS, encodeLaunch } from '#postmaster/launch-encoding.ts';
 import { pm } from '#postmaster/pm-state.ts';
 import { closeListenSockets } from '#postmaster/listen.ts';
-import type { ProcessKindName } from '#postmaster/process-kinds.ts';
+import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
+import { clearReady, readyIndexOfSingle } from '#storage/ipc/pm-signal.ts';
 
 /** How a child starts running: installed by child-entry.ts, which imports what this file must not. */
 let runChild: (record: LaunchRecord) => never = () => native.exitNow(1);
@@ -27,6 +28,13 @@ export type LaunchOptions = Partial<
   /** Spawn a fresh process even in fork mode (async background workers). */
   readonly alwaysSpawn?: boolean;
 };
+
+/** Which readiness word a child uses. */
+function readyIndexOf(kind: ProcessKindName, options: LaunchOptions): number {
+  if (!PROCESS_KINDS[kind].attachesShmem || options.admission !== undefined && options.admission !== 'ok') return -1;
+  if (options.childSlot !== undefined && options.childSlot > 0) return options.childSlot;
+  return readyIndexOfSingle(Object.keys(PROCESS_KINDS).indexOf(kind));
+}
 
 function recordFor(kind: ProcessKindName, options: LaunchOptions, isForked: boolean): LaunchRecord {
   return {
@@ -47,16 +55,19 @@ function recordFor(kind: ProcessKindName, options: LaunchOptions, isForked: bool
     logPipeRead: kind === 'logger' ? pm.logPipeRead : -1,
     logPipeWrite: pm.logPipeWrite,
     statsSocket: pm.statsSocket,
+    readyIndex: isForked ? -1 : readyIndexOf(kind, options),
     isForked,
   };
 }
 
 /** pid, or 0 after a failure that was logged. */
 export function launchProcess(kind: ProcessKindName, options: LaunchOptions, what: string): number {
-  const pid =
-    pm.forkMode && options.alwaysSpawn !== true
-      ? forkChild(recordFor(kind, options, true))
-      : spawnChild(recordFor(kind, options, false));
+  const forks = pm.forkMode && options.alwaysSpawn !== true;
+  const record = recordFor(kind, options, forks);
+  if (record.readyIndex >= 0) clearReady(record.readyIndex);
+  const pid = forks ? forkChild(record) : spawnChild(record);
+  // Node gives a fresh process default actions for all signals: until ours are there they must wait.
+  if (pid > 0 && record.readyIndex >= 0) pm.unready.set(pid, { index: record.readyIndex, signals: [] });
   if (pid > 0) return pid;
   report('LOG', { message: `could not fork ${what}: ${native.errorMessage(-pid)}` });
   return 0;

@@ -76,6 +76,8 @@ export const pm = {
   } as Record<SingleKind, number>,
   backends: new Map<number, Backend>(),
   workers: [] as PmWorker[],
+  /** Spawned children that cannot take signals yet, with those that wait for them. */
+  unready: new Map<number, { readonly index: number; readonly signals: number[] }>(),
   /** Monotonic ms of the last start, for those that are not restarted at once. */
   lastStartMs: {} as Partial<Record<SingleKind, number>>,
   listenSockets: [] as number[],

@@ -47,6 +47,7 @@ export function reapChildren(): void {
 }
 
 function childEnded(pid: number, ending: Ending): void {
+  pm.unready.delete(pid);
   for (const [kind, owner] of Object.entries(pm.single) as [SingleKind, number][]) {
     if (owner !== pid) continue;
     pm.single[kind] = 0;

@@ -14,6 +14,7 @@ import { checkPostmasterSignal } from '#storage/ipc/pm-signal.ts';
 import { maybeStartWorkers, nextRestartMs, workerStateChange } from '#postmaster/background-workers.ts';
 import {
   maintainSpares,
+  releaseWaitingSignals,
   signalBackends,
   signalEverybody,
   signalSingle,
@@ -34,7 +35,7 @@ const LOCK_FILE_CHECK_MS = 60_000;
 const TOUCH_MS = 58 * 60_000;
 /** An archiver or stats collector that keeps failing is not restarted at once. */
 const ARCHIVER_RESTART_MS = 10_000;
-const COLLECTOR_RESTART_MS = 60_000;
+const COLLECTOR_RESTART_MS = 1000;
 
 let lastLockCheckMs = 0;
 let lastTouchMs = 0;
@@ -42,6 +43,7 @@ let lastTouchMs = 0;
 function sleepMs(): number {
   if (pm.startWorkerNeeded) return 0;
   let ms = LOCK_FILE_CHECK_MS;
+  if (pm.state === PM.RUN && pm.single['stats-collector'] === 0) ms = COLLECTOR_RESTART_MS;
   if (pm.abortStartMs !== 0) ms = Math.min(ms, pm.abortStartMs + SIGKILL_CHILDREN_AFTER_MS - monotonicMs());
   const restart = nextRestartMs();
   if (restart !== undefined) ms = Math.min(ms, restart);
@@ -96,6 +98,7 @@ function handleSignals(): void {
 }
 
 function handlePostmasterSignals(): void {
+  if (pm.unready.size > 0) releaseWaitingSignals();
   if (checkPostmasterSignal('recoveryStarted') && pm.state === PM.STARTUP && pm.shutdown === SHUTDOWN.NO) {
     pm.fatalError = false;
     pm.abortStartMs = 0;

@@ -44,6 +44,7 @@ export function enterRun(): void {
   pm.abortStartMs = 0;
   pm.reachedNormalRunning = true;
   pm.connsAllowed = true;
+  pm.startWorkerNeeded = true;
   setState(PM.RUN);
   report('LOG', { message: 'database system is ready to accept connections' });
   setPidFileStatus('ready');
@@ -80,7 +81,7 @@ function quitChildren(withDeadEnd: boolean): void {
     if (kind === 'startup' && pm.single.startup !== 0) pm.startupStatus = 'signaled';
     signalSingle(kind, SIGNAL.QUIT);
   }
-  signalSingle('stats-collector', SIGNAL.KILL);
+  signalSingle('stats-collector', SIGNAL.QUIT);
 }
 
 /** A child ended in a way that says nothing good about shared memory. Only the first one of a crash is reacted to. */
@@ -183,6 +184,7 @@ function noChildren(): void {
 function reinitialize(): void {
   report('LOG', { message: 'all server processes terminated; reinitializing' });
   resetWorkerCrashTimes();
+  pm.lastStartMs = {};
   runShmemExit(1);
   recreateSharedMemory();
   startSingle('startup');

@@ -32,5 +32,7 @@ export interface LaunchRecord {
   readonly statsSocket: number;
   /** Socket over which a spare backend receives its connection, or -1. */
   readonly spareChannel: number;
+  /** Spawned children announce here that signals may come; -1 for those without shared memory. */
+  readonly readyIndex: number;
   readonly isForked: boolean;
 }

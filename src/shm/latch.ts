@@ -20,6 +20,8 @@ export function ownLatch(segment: number, at: number): void {
   Latch.ownerPid.store(mem, at, myProcess.pid);
   myLatch = at;
   native.signalLatch(segment, at + Latch.isSet.offset, at + Latch.maybeSleeping.offset);
+  // A signal that came before this line set its word but no latch: the first wait must not sleep over it.
+  Latch.isSet.store(mem, at, 1);
 }
 export function disownLatch(): void {
   if (myLatch < 0) return;

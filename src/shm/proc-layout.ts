@@ -44,7 +44,7 @@ export const PgProc = struct('PgProc', 256, {
   pad1: bytes(4),
   waitLsn: u64(),
   lockGroupLeader: i32(),
-  pad2: bytes(140),
+  pad2: bytes(148),
 });
 
 export const PROC_CLASSES = ['client', 'autovacuum', 'bgworker', 'walsender', 'auxiliary'] as const;

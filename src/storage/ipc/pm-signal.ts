@@ -46,7 +46,9 @@ let childFlags = 0;
 export function setChildFlagCount(count: number): void {
   childFlags = count;
 }
-const stateSize = (): number => PmSignalState.SIZE + 4 * (childFlags + 1);
+/** Kinds of which there is one have their readiness words after those of the child slots. */
+const SINGLE_WORDS = 16;
+const stateSize = (): number => PmSignalState.SIZE + 4 * (2 * (childFlags + 1) + SINGLE_WORDS);
 
 export const pmSignalShmem: ShmemSubsystem = {
   name: 'PMSignalState',
@@ -59,6 +61,18 @@ export const pmSignalShmem: ShmemSubsystem = {
 };
 
 const flagWord = (reason: number): number => PmSignalState.flags.at(stateAt, reason) >>> 2;
+/** Index of a readiness word: a child slot, or (after these) a kind's number. */
+export const readyIndexOfSingle = (kindNumber: number): number => childFlags + 1 + kindNumber;
+const readyWord = (index: number): number => (stateAt + PmSignalState.SIZE + 4 * (childFlags + 1 + index)) >>> 2;
+/** Postmaster, before the launch. */
+export const clearReady = (index: number): void => void Atomics.store(mem.i32, readyWord(index), 0);
+export const isReady = (index: number): boolean => Atomics.load(mem.i32, readyWord(index)) !== 0;
+/** Spawned child: its handlers are installed, signals may come. */
+export function announceReady(index: number): void {
+  Atomics.store(mem.i32, readyWord(index), 1);
+  native.kill(myProcess.postmasterPid, SIGNAL.USR1);
+}
+
 const childWord = (slot: number): number => (stateAt + PmSignalState.SIZE + 4 * slot) >>> 2;
 
 export function sendPostmasterSignal(reason: PmSignalReason): void {

@@ -54,7 +54,7 @@ const Slot = struct('ProcSignalSlot', 96, {
   barrierCv: bytes(16),
   /** Low half of a cancel key lives beside the pid so that a cancel needs no other structure. */
   cancelKey: atomic32(),
-  pad: bytes(12),
+  pad: bytes(16),
 });
 const Header = struct('ProcSignalHeader', 64, { barrierGeneration: atomic32(), pad: bytes(60) });
 const NUM_AUXILIARY_SLOTS = 16;
