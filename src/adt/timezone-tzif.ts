@@ -166,6 +166,8 @@ export class ZoneRules {
     private readonly typeOf: Uint8Array,
     private readonly types: readonly LocalType[],
     private readonly footer: PosixRule | null,
+    /** The file counts leap seconds, which PostgreSQL does not. */
+    readonly hasLeapSeconds = false,
   ) {
     this.cached = types[0]!;
   }
@@ -366,5 +368,5 @@ export function parseTzif(data: Uint8Array): ZoneRules | null {
     const end = data.indexOf(10, footerAt + 1);
     if (end > footerAt + 1) footer = parsePosixRule(Buffer.from(data.subarray(footerAt + 1, end)).toString('latin1'));
   }
-  return new ZoneRules(times, typeOf, types, footer);
+  return new ZoneRules(times, typeOf, types, footer, header.leapCount > 0);
 }
