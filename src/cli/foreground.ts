@@ -4,7 +4,7 @@
  *  to connect once it is ready, and turns Ctrl-C into a fast shutdown. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Output } from '#cli/initdb.ts';
 import { initdb, shellWord } from '#cli/initdb.ts';
@@ -80,7 +80,8 @@ export async function runForeground(options: ForegroundOptions, env: NodeJS.Proc
   if (!over && isReady(dataDirectory, server.pid)) {
     io.out(`\nReady on ${host}:${port}, data directory ${dataDirectory}\n`);
     io.out(`Connect:  psql -h ${shellWord(host)} -p ${port} -U ${env['PGUSER'] ?? SUPERUSER} postgres\n`);
-    io.out(`Watch:    npx nodegres ps -D ${shellWord(dataDirectory)}\n`);
+    const here = relative(process.cwd(), programPath('nodegres'));
+    io.out(`Watch:    ${shellWord(here)} ps -D ${shellWord(dataDirectory)}\n`);
     io.out('Stop:     Ctrl-C\n\n');
     await showProcesses(dataDirectory, env, io);
   }

@@ -1,5 +1,7 @@
 /** postgres.ts — behind bin/postgres: the server, one of its spawned children, or an answer to a question.
  *  Counterpart: src/backend/main/main.c */
+// Effect: log entries in log_timezone, from the first one on.
+import '#adt/log-time-zone.ts';
 import { packageRoot } from '#platform/native.ts';
 import { SERVER_VERSION } from '#runtime/version.ts';
 import { spawnedChildMain } from '#postmaster/child-entry.ts';
