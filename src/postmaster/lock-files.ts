@@ -6,7 +6,7 @@
  *  killed one, as PostgreSQL does through its System V segment's attach count.
  *  Counterpart: src/backend/utils/init/miscinit.c */
 import { native } from '#platform/native.ts';
-import { FileError, createFileExclusively, overwriteFile, readTextFile, removeFileIfExists, statFile, touchFile } from '#platform/file-system.ts';
+import { exists, FileError, createFileExclusively, overwriteFile, readTextFile, removeFileIfExists, statFile, touchFile } from '#platform/file-system.ts';
 import { POSTGRES_EPOCH_US } from '#platform/clock.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -26,6 +26,18 @@ function ownPids(): Set<number> {
   return new Set([native.getpid(), native.getppid(), grandparent]);
 }
 
+/** A killed postmaster whose parent has not reaped it yet holds nothing any more. */
+function isZombie(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  if (!exists(path)) return false;
+  try {
+    return /^\d+ \(.*\) Z/s.test(readTextFile(path));
+  } catch (caught) {
+    if (caught instanceof FileError) return true; // reaped between the two looks
+    throw caught;
+  }
+}
+
 function refuseIfAlive(path: string, content: string, what: string, isDirectoryLock: boolean): void {
   if (content.length === 0)
     report('FATAL', {
@@ -39,7 +51,7 @@ function refuseIfAlive(path: string, content: string, what: string, isDirectoryL
     report('FATAL', { message: `bogus data in lock file "${path}": "${content.split('\n')[0]}"` });
   if (ownPids().has(pid)) return;
   // Another user's process (EPERM) cannot be the server of this directory either.
-  if (native.kill(pid, 0) !== 0) return;
+  if (native.kill(pid, 0) !== 0 || isZombie(pid)) return;
   const who = encoded < 0 ? 'postgres' : 'postmaster';
   report('FATAL', {
     code: SQLSTATE.lockFileExists,
