@@ -47,7 +47,20 @@ interface ActivePath {
 }
 let active: ActivePath | undefined;
 
+let override: ActivePath | undefined;
+/** Runs `work` with a path of its own, as a view's text or a function with SET search_path wants. */
+export function withSearchPath<T>(schemas: readonly Oid[], work: () => T): T {
+  const saved = override;
+  override = { text: '', user: 0 as Oid, temp: 0 as Oid, schemas, explicit: schemas };
+  try {
+    return work();
+  } finally {
+    override = saved;
+  }
+}
+
 function activePath(): ActivePath {
+  if (override !== undefined) return override;
   const text = settings.search_path;
   const { userOid: user, tempNamespace: temp } = sessionIdentity;
   if (active !== undefined && active.text === text && active.user === user && active.temp === temp) return active;

@@ -137,6 +137,7 @@ const pgClass = {
   relkind: text,
   relnatts: int,
   relacl: textArray,
+  reloptions: textArray,
 };
 const pgAttribute = {
   attrelid: oid,

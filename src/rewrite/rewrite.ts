@@ -1,0 +1,117 @@
+/** rewrite.ts — views: a reference to one becomes a sub-select of its definition.
+ *
+ *  The definition of a system view is an SQL text of the catalog, parsed, analysed and expanded once per process; trees
+ *  are shared, never changed, so every use refers to the same one. What a view reads is checked with the rights of the
+ *  view's owner. A query that mentions no view comes back as it is.
+ *  Counterpart: src/backend/rewrite/rewriteHandler.c (fireRIRrules, ApplyRetrieveRule) */
+import type { Oid } from '#base/ids.ts';
+import { withSearchPath } from '#catalog/namespace.ts';
+import { NAMESPACE } from '#catalog/oids.ts';
+import { classRow, viewDefinition } from '#catalog/syscache.ts';
+import type { Query, RangeTblEntry, RteSubquery } from '#nodes/parse-nodes.ts';
+import type { Expr } from '#nodes/primitives.ts';
+import { mapChildren, mapQuery } from '#nodes/visit.ts';
+import { analyze } from '#parser/analyze.ts';
+import { parseText } from '#parser/parse.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+
+export function rewriteQuery(query: Query): Query[] {
+  return [query.commandType === 'utility' ? query : expand(query)];
+}
+
+const viewQueries = new Map<Oid, Query>();
+/** The defining query of a view, views inside it expanded. */
+export function viewQuery(relid: Oid): Query {
+  let query = viewQueries.get(relid);
+  if (query === undefined) {
+    query = expand(withOwner(analyzeView(relid), classRow(relid)!.relowner));
+    viewQueries.set(relid, query);
+  }
+  return query;
+}
+
+function analyzeView(relid: Oid): Query {
+  const text = viewDefinition(relid);
+  if (text === undefined) {
+    report('ERROR', {
+      code: SQLSTATE.internalError,
+      message: `no definition of view "${classRow(relid)?.relname ?? relid}"`,
+    });
+  }
+  return withSearchPath([NAMESPACE.pgCatalog], () =>
+    // Errors of our own text must not point into the user's.
+    analyze(parseText(text)[0]!, '', { types: [], variable: false }),
+  );
+}
+
+/** Relations that a view reads directly are checked as its owner. */
+function withOwner(query: Query, owner: Oid): Query {
+  const own = (q: Query): Query => {
+    const mapped = mapQuery(q, ownExpr, own);
+    return {
+      ...mapped,
+      rtable: mapped.rtable.map((rte) => (rte.rtekind === 'relation' ? { ...rte, checkAsUser: owner } : rte)),
+    };
+  };
+  const ownExpr = (e: Expr): Expr => {
+    const inner = mapChildren(e, ownExpr);
+    return inner.kind === 'SubLink' ? { ...inner, subselect: own(inner.subselect) } : inner;
+  };
+  return own(query);
+}
+
+function expand(query: Query): Query {
+  let out = query;
+  // Sub-selects in expressions; function arguments and VALUES are expressions too.
+  if (query.hasSubLinks) {
+    const f = (e: Expr): Expr => {
+      const inner = mapChildren(e, f);
+      if (inner.kind !== 'SubLink') return inner;
+      const subselect = expand(inner.subselect);
+      return subselect === inner.subselect ? inner : { ...inner, subselect };
+    };
+    out = mapQuery(query, f);
+  }
+  const rtable = mapChanged(out.rtable, expandEntry);
+  const cteList = mapChanged(out.cteList, (cte) => {
+    const ctequery = expand(cte.ctequery);
+    return ctequery === cte.ctequery ? cte : { ...cte, ctequery };
+  });
+  return rtable === out.rtable && cteList === out.cteList ? out : { ...out, rtable, cteList };
+}
+
+function mapChanged<T>(list: T[], f: (item: T) => T): T[] {
+  let out: T[] | null = null;
+  for (let i = 0; i < list.length; i++) {
+    const fresh = f(list[i]!);
+    if (fresh !== list[i] && out === null) out = list.slice();
+    if (out !== null) out[i] = fresh;
+  }
+  return out ?? list;
+}
+
+function expandEntry(rte: RangeTblEntry): RangeTblEntry {
+  if (rte.rtekind === 'subquery') {
+    const subquery = expand(rte.subquery);
+    return subquery === rte.subquery ? rte : { ...rte, subquery };
+  }
+  if (rte.rtekind !== 'relation' || rte.relkind !== 'v') return rte;
+  const expanded: RteSubquery = {
+    kind: 'RangeTblEntry',
+    rtekind: 'subquery',
+    alias: rte.alias,
+    eref: rte.eref,
+    lateral: rte.lateral,
+    inh: false,
+    inFromCl: rte.inFromCl,
+    requiredPerms: rte.requiredPerms,
+    checkAsUser: rte.checkAsUser,
+    selectedCols: rte.selectedCols,
+    securityQuals: rte.securityQuals,
+    subquery: viewQuery(rte.relid),
+    securityBarrier: classRow(rte.relid)?.reloptions?.includes('security_barrier=true') === true,
+    relid: rte.relid,
+  };
+  return expanded;
+}
