@@ -59,7 +59,10 @@ class NumericState implements Internal {
     this.scale = scale;
   }
   add(value: Numeric): void {
-    if (value.special !== 0) return this.countSpecial(value, 1);
+    if (value.special !== 0) {
+      this.countSpecial(value, 1);
+      return;
+    }
     if (value.scale > this.scaleMax) {
       this.scaleMax = value.scale;
       this.scaleMaxCount = 1;

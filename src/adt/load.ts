@@ -29,6 +29,7 @@ import '#adt/pg-lsn.ts';
 import '#adt/quote.ts';
 import '#adt/random.ts';
 import '#adt/record.ts';
+import '#adt/regexp-functions.ts';
 import '#adt/sha.ts';
 import '#adt/string-functions.ts';
 import '#adt/text.ts';

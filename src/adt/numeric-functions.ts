@@ -212,8 +212,6 @@ function widthBucket(operand: Numeric, low: Numeric, high: Numeric, count: numbe
     multiplyNumerics(subtractNumerics(operand, low), numericFromInt(count)),
     subtractNumerics(high, low),
   );
-  // Rounding of the division could reach the count itself.
-  if (compareNumerics(share, numericFromInt(count)) >= 0) return count;
   return numericToInt4(floorNumeric(addNumerics(share, NUMERIC_ONE)));
 }
 
