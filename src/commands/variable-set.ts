@@ -1,6 +1,8 @@
 /** variable-set.ts — SET, RESET and SHOW, from the statement to the parameter.
  *
  *  Counterpart: ExecSetVariableStmt(), flatten_set_variable_args(), GetPGVariable() of src/backend/utils/misc/guc.c */
+import '#commands/session-user.ts';
+import '#commands/variable-checks.ts';
 import type { DefElem, Node, TypeName, VariableSetStmt } from '@pgsql/types';
 import { builtin } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';

@@ -187,8 +187,12 @@ export function initializeGucOptions(): void {
   for (const name of ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable'] as const) {
     setConfigOption(name, name === 'transaction_isolation' ? 'read committed' : 'no', 'postmaster', 'override');
   }
+  setConfigOption('timezone_abbreviations', 'Default', 'postmaster', 'dynamicDefault');
+  setConfigOption('max_stack_depth', STACK_DEPTH, 'postmaster', 'dynamicDefault');
   initializeFromEnvironment();
 }
+/** What PostgreSQL settles for wherever the platform's stack is large enough. */
+const STACK_DEPTH = '2048';
 
 const whereIs = (program: string, what: string, setting: string): string =>
   `${program} does not know where to find ${what}.\n` +
