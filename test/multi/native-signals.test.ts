@@ -86,22 +86,55 @@ test('WAKE only wakes, IGNORE does nothing, EXIT1 and EXIT2 end the process, DEF
   expect(result).toEqual({ ends: [-15, 50, 1, 2], woken: true, counted: 0 });
 });
 
-test('blocked signals are delivered when they are unblocked', async () => {
-  const counts = await runScriptForOne(({ native, report }) => {
+test('blocked signals wait until they are unblocked, although Node’s other threads block none', async () => {
+  const counts = await runScriptForOne(({ native, fs, check, report }) => {
     const words = new Int32Array(native.signalWords());
-    native.signalAction(10, native.SIG_ACTION.WORD);
-    native.signalMask('block', [10]);
-    native.kill(native.getpid(), 10);
-    native.kill(native.getpid(), 10);
-    const before = words[10];
-    native.signalMask('unblock', [10]);
-    const merged = words[10];
-    native.signalMask('block', [10]);
-    native.kill(native.getpid(), 10);
-    native.signalMask('set', []);
-    report([before, merged, words[10]]);
+    const self = native.getpid();
+    check(fs.readdirSync('/proc/self/task').length > 1);
+    const counts: unknown[] = [];
+    for (const signal of [1, 10, 15]) {
+      native.signalAction(signal, native.SIG_ACTION.WORD);
+      native.signalMask('block', [signal]);
+      // The first goes to another thread, which passes it on and blocks it as well; the second stays with the process.
+      native.kill(self, signal);
+      native.futexWait(native.mapShared(native.createSegment('pause', 4096), 4096).segment, 0, 0, 20);
+      const blocked = words[signal];
+      native.signalMask('unblock', [signal]);
+      const unblocked = words[signal];
+      native.signalMask('block', [signal]);
+      for (let i = 0; i < 10; i++) native.kill(self, signal);
+      const blockedAgain = words[signal];
+      native.signalMask('set', []);
+      counts.push([blocked, unblocked, blockedAgain, words[signal]! > unblocked!]);
+    }
+    report(counts);
   });
-  expect(counts).toEqual([0, 1, 2]);
+  expect(counts).toEqual([
+    [0, 1, 1, true],
+    [0, 1, 1, true],
+    [0, 1, 1, true],
+  ]);
+});
+
+test('a signal that another thread received ends a futex wait of the main thread', async () => {
+  const result = await runScriptForOne(({ native, require, addonPath, report }) => {
+    const { Worker: Thread } = require('node:worker_threads') as typeof import('node:worker_threads');
+    const { segment, buffer } = native.mapShared(native.createSegment('words', 4096), 4096);
+    const words = new Int32Array(buffer);
+    const counted = new Int32Array(native.signalWords());
+    native.signalAction(12, native.SIG_ACTION.WORD);
+    // The worker keeps sending while the main thread sleeps, from a mask that the main thread did not block.
+    const worker = new Thread(
+      `const native = require(${JSON.stringify(addonPath)});
+       const words = new Int32Array(native.segmentBuffer(${segment}));
+       while (Atomics.load(words, 1) === 0) { native.kill(process.pid, 12); native.futexWait(${segment}, 8, 0, 5); }`,
+      { eval: true },
+    );
+    const ended = native.futexWait(segment, 0, 0, 10_000);
+    Atomics.store(words, 1, 1);
+    worker.on('exit', () => report({ interrupted: ended === -native.ERRNO.EINTR, counted: counted[12]! > 0 }));
+  });
+  expect(result).toEqual({ interrupted: true, counted: true });
 });
 
 test('the alarm fires once, after its fraction of a second, and can be disarmed', async () => {

@@ -40,8 +40,6 @@ export async function until(what: string, isTrue: () => boolean, state: () => st
   }
 }
 
-export const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
-
 const readProc = (pid: string, name: string): string | undefined => {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8');
@@ -49,6 +47,11 @@ const readProc = (pid: string, name: string): string | undefined => {
     return undefined; // Gone meanwhile.
   }
 };
+/** A process that waits to be reaped is over. */
+export function isAlive(pid: number): boolean {
+  const stat = readProc(String(pid), 'stat');
+  return stat !== undefined && !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
+}
 const parentOf = (pid: string): number => {
   const stat = readProc(pid, 'stat') ?? '';
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
