@@ -5,7 +5,6 @@
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #elif defined(__aarch64__)
-#include <arm_acle.h>
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
@@ -71,13 +70,16 @@ __attribute__((target("sse4.2"))) uint32_t UpdateByInstruction(uint32_t crc, con
 
 bool HasInstruction() { return __builtin_cpu_supports("sse4.2"); }
 #elif defined(__aarch64__)
-__attribute__((target("+crc"))) uint32_t UpdateByInstruction(uint32_t crc, const uint8_t* bytes, size_t length) {
+// As assembler text, because compilers disagree on how one function may use an extension that the file may not.
+uint32_t UpdateByInstruction(uint32_t crc, const uint8_t* bytes, size_t length) {
   for (; length >= 8; bytes += 8, length -= 8) {
     uint64_t chunk;
     memcpy(&chunk, bytes, 8);
-    crc = __builtin_aarch64_crc32cx(crc, chunk);
+    __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(chunk));
   }
-  for (; length > 0; bytes++, length--) crc = __builtin_aarch64_crc32cb(crc, *bytes);
+  for (; length > 0; bytes++, length--) {
+    __asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(static_cast<uint32_t>(*bytes)));
+  }
   return crc;
 }
 

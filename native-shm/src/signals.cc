@@ -5,13 +5,19 @@
 // chooses to. Handlers are installed without SA_RESTART: a signal must end a sleep with EINTR. They run with all
 // signals blocked, so none interrupts another.
 //
+// Only the main thread handles signals. Node has threads that block none, and the kernel may give a signal to any of
+// them, most of all when the main thread blocks it; such a thread passes the signal on to the main thread, where it stays
+// pending as long as it is blocked and ends a sleep when it is not, and takes no signal ever after.
+//
 // QUICKDIE is C from end to end: a process in an endless JavaScript loop, or one whose heap is broken, still sends its
 // last message and dies.
 #include <csignal>
 #include <cstring>
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -43,7 +49,30 @@ int quickdie_count;
 size_t quickdie_lengths[kMaxMessages];
 uint8_t quickdie_messages[kMaxMessages][kMaxMessage];
 
-void OnWord(int signal) {
+constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
+
+/** All but those that a thread raises by its own fault, or that V8's profiler sends to it. */
+constexpr uint64_t kElsewhere =
+    ~(Bit(SIGSEGV) | Bit(SIGBUS) | Bit(SIGFPE) | Bit(SIGILL) | Bit(SIGTRAP) | Bit(SIGSYS) | Bit(SIGPROF));
+
+/** On a thread other than the main one: hands the signal over and blocks all further ones here. */
+bool PassedOn(int signal, void* context) {
+  pid_t pid = getpid();
+  if (syscall(SYS_gettid) == pid) return false;
+  int saved = errno;
+  // The mask that the return from this handler restores. The kernel's is 8 bytes; sigset_t is longer and would not fit.
+  uint64_t mask;
+  sigset_t* restored = &static_cast<ucontext_t*>(context)->uc_sigmask;
+  memcpy(&mask, restored, sizeof mask);
+  mask |= kElsewhere;
+  memcpy(restored, &mask, sizeof mask);
+  syscall(SYS_tgkill, pid, pid, signal);
+  errno = saved;
+  return true;
+}
+
+void OnWord(int signal, siginfo_t*, void* context) {
+  if (PassedOn(signal, context)) return;
   int saved = errno;
   if (signal > 0 && signal < kWords) words[signal].fetch_add(1);
   words[0].store(1);
@@ -56,15 +85,15 @@ void OnWord(int signal) {
   errno = saved;
 }
 
-void OnWake(int signal) {
-  (void)signal;
+void OnWake(int signal, siginfo_t*, void* context) {
+  if (PassedOn(signal, context)) return;
   int saved = errno;
   Wakeup();
   errno = saved;
 }
 
-void OnQuickdie(int signal) {
-  (void)signal;
+void OnQuickdie(int signal, siginfo_t*, void* context) {
+  if (PassedOn(signal, context)) return;
   int fd = quickdie_fd.load();
   if (fd >= 0 && quickdie_count > 0) {
     std::atomic<int32_t>* reason = quickdie_reason.load();
@@ -75,13 +104,13 @@ void OnQuickdie(int signal) {
   _exit(2);
 }
 
-void OnExit1(int signal) {
-  (void)signal;
+void OnExit1(int signal, siginfo_t*, void* context) {
+  if (PassedOn(signal, context)) return;
   _exit(1);
 }
 
-void OnExit2(int signal) {
-  (void)signal;
+void OnExit2(int signal, siginfo_t*, void* context) {
+  if (PassedOn(signal, context)) return;
   _exit(2);
 }
 
@@ -95,7 +124,8 @@ void SignalWords(const Info& info) {
 }
 
 void SignalAction(const Info& info) {
-  static void (*const handlers[kActions])(int) = {SIG_DFL, SIG_IGN, OnWord, OnWake, OnQuickdie, OnExit1, OnExit2};
+  static void (*const handlers[kActions])(int, siginfo_t*, void*) = {nullptr,    nullptr, OnWord, OnWake,
+                                                                     OnQuickdie, OnExit1, OnExit2};
   Arguments arguments(info);
   int signal = arguments.Int(0);
   int action = arguments.Int(1);
@@ -103,7 +133,12 @@ void SignalAction(const Info& info) {
   if (action < 0 || action >= kActions) return arguments.RangeError("unknown signal action");
   struct sigaction wanted;
   memset(&wanted, 0, sizeof wanted);
-  wanted.sa_handler = handlers[action];
+  if (handlers[action] == nullptr) {
+    wanted.sa_handler = action == kDefault ? SIG_DFL : SIG_IGN;
+  } else {
+    wanted.sa_sigaction = handlers[action];
+    wanted.sa_flags = SA_SIGINFO;
+  }
   sigfillset(&wanted.sa_mask);
   if (signal == SIGCHLD) wanted.sa_flags |= SA_NOCLDSTOP;
   ReturnResult(info, sigaction(signal, &wanted, nullptr));
