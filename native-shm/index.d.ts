@@ -45,12 +45,12 @@ export const SIG_ACTION: {
   /** _exit(1) at once, in C */ readonly EXIT1: 5;
   /** _exit(2) at once, in C, without a message */ readonly EXIT2: 6;
 };
-/** Installs a C handler (sigaction without SA_RESTART). */
+/** Installs a C handler (sigaction without SA_RESTART). It runs on the main thread, whichever the kernel chose. */
 export function signalAction(signal: number, action: number): number;
 /** The latch that 'word' handlers set: the word at isSet becomes 1 and, if the word at maybeSleeping is not 0, the wait
  *  is woken. segment -1 forgets it (then handlers always wake the wait). */
 export function signalLatch(segment: SegmentId, isSetOffset: number, maybeSleepingOffset: number): void;
-/** Blocks / unblocks signals given as a list. `[]` with 'set' unblocks all. */
+/** Blocks / unblocks signals given as a list, for the calling thread. `[]` with 'set' unblocks all. */
 export function signalMask(how: 'block' | 'unblock' | 'set', signals: readonly number[]): number;
 export function kill(pid: number, signal: number): number;
 /** ITIMER_REAL: one SIGALRM after `milliseconds` (fractions count); 0 disarms. */
