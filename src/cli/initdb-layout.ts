@@ -72,12 +72,15 @@ export function configuredValues(options: InitdbOptions, timeZone: string): Read
   return values;
 }
 
-/** Replaces `#name = default` by `name = value`, keeping the rest of the line. The sample lists what the server knows, so
- *  a name without a line there is left out. */
+/** Replaces `#name = default` by `name = value`, keeping the rest of the line and the column of a comment. The sample
+ *  lists what the server knows, so a name without a line there is left out. */
 export function fillConfiguration(sample: string, values: ReadonlyMap<string, string>): string {
-  return sample.replace(/^#?([a-z_]+) = ('(?:[^']|'')*'|[^\s#]*)/gim, (line, name: string) => {
+  const setting = /^#?([a-z_]+) = ('(?:[^']|'')*'|[^\s#]*)( *)/gim;
+  return sample.replace(setting, (line: string, name: string, _default: string, blanks: string) => {
     const value = values.get(name.toLowerCase());
-    return value === undefined ? line : `${name} = ${value}`;
+    if (value === undefined) return line;
+    const filled = `${name} = ${value}`;
+    return blanks === '' ? filled : `${filled} `.padEnd(line.length);
   });
 }
 

@@ -90,12 +90,14 @@ export function readPidFile(dataDirectory: string): PidFile | undefined {
   throw new PidFileError(`invalid data in PID file "${path}"`, false);
 }
 
-/** Whether the process exists. Somebody else's process is taken for gone, as in PostgreSQL: a server of another user
- *  cannot be the one of a data directory that we may read. */
+/** Whether the process runs. Somebody else's process is taken for gone, as in PostgreSQL: a server of another user cannot
+ *  be the one of a data directory that we may read. One that nobody has reaped yet is gone, too: in a container without
+ *  an init it would count as running for ever. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
   } catch {
     return false;
   }

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { childrenOf, freePort, isAlive, ProgramFolder, program, until } from '../support/program.ts';
+import { childrenOf, freePort, isAlive, isGone, ProgramFolder, program, until } from '../support/program.ts';
 
 let folder: ProgramFolder;
 
@@ -107,7 +107,7 @@ describe('pg_ctl with a server', () => {
     const pid = folder.postmasterPid();
     const children = childrenOf(pid).map((child) => child.pid);
     expect(folder.run('pg_ctl', ['kill', 'KILL', String(pid)]).code).toBe(0);
-    await until('all its processes to end', () => ![pid, ...children].some(isAlive), folder.state);
+    await until('all its processes to end', () => [pid, ...children].every(isGone), folder.state);
     expect(folder.ctl('status').code).toBe(3);
     const { code, err } = folder.ctl('restart', '-l', 'log');
     expect(err).toContain(`pg_ctl: old server process (PID: ${pid}) seems to be gone\nstarting server anyway\n`);

@@ -52,6 +52,8 @@ export function isAlive(pid: number): boolean {
   const stat = readProc(String(pid), 'stat');
   return stat !== undefined && !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
 }
+/** Not even waiting to be reaped: for kill(2) a zombie is there. */
+export const isGone = (pid: number): boolean => !existsSync(`/proc/${pid}`);
 const parentOf = (pid: string): number => {
   const stat = readProc(pid, 'stat') ?? '';
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);

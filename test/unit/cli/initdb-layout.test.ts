@@ -22,6 +22,13 @@ describe('configuration files of a new cluster', () => {
       "#port = 5432\t\t\t\t# (change requires restart)\nmax_connections = 100\t\t\t# (change requires restart)\ntimezone = 'Europe/Berlin'\n# timezone is prose\nshared_buffers = 128MB\t# x\n",
     );
   });
+  it('keep comments in their column where blanks align them', () => {
+    const sample =
+      "#timezone = 'GMT'          # zone\n                           # of sessions\n#max_connections = 100 # x\n";
+    expect(fillConfiguration(sample, configuredValues(options(), 'Europe/Berlin'))).toBe(
+      "timezone = 'Europe/Berlin' # zone\n                           # of sessions\nmax_connections = 100  # x\n",
+    );
+  });
   it('find the parameter whatever case the sample spells it in', () => {
     expect(fillConfiguration("#TimeZone = 'GMT'\n#DateStyle = 'iso, mdy'", configuredValues(options(), 'UTC'))).toBe(
       "TimeZone = 'UTC'\nDateStyle = 'iso, mdy'",
