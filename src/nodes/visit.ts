@@ -355,23 +355,35 @@ export function walkQuery(query: Query, visit: (node: Expr, level: number) => vo
   forEachQueryExpr(query, descend, (inner) => walkQuery(inner, visit, level + 1));
 }
 
-/** Rebuilds every expression of a query and of the queries inside it. `f` sees nodes bottom-up with their level. */
-export function rewriteQueryExprs(query: Query, f: (node: Expr, level: number) => Expr, level = 0): Query {
+/** Rebuilds every expression of a query and of the queries inside it. `f` sees nodes bottom-up with their level;
+ *  `g` sees each range table entry after its expressions were rebuilt. */
+export function rewriteQueryExprs(
+  query: Query,
+  f: (node: Expr, level: number) => Expr,
+  level = 0,
+  g: (rte: RangeTblEntry, level: number) => RangeTblEntry = (rte) => rte,
+): Query {
   const rebuild = (expr: Expr): Expr => {
     const inner = mapChildren(expr, rebuild);
     if (inner.kind === 'SubLink') {
-      return f({ ...inner, subselect: rewriteQueryExprs(inner.subselect, f, level + 1) }, level);
+      return f({ ...inner, subselect: rewriteQueryExprs(inner.subselect, f, level + 1, g) }, level);
     }
     return f(inner, level);
   };
-  return mapQuery(query, rebuild, (sub) => rewriteQueryExprs(sub, f, level + 1));
+  const mapped = mapQuery(query, rebuild, (sub) => rewriteQueryExprs(sub, f, level + 1, g));
+  return { ...mapped, rtable: mapped.rtable.map((rte) => g(rte, level)) };
 }
 
 /** The same for a lone expression at `level`. */
-export function rewriteExpr(expr: Expr, f: (node: Expr, level: number) => Expr, level = 0): Expr {
-  const inner = mapChildren(expr, (child) => rewriteExpr(child, f, level));
+export function rewriteExpr(
+  expr: Expr,
+  f: (node: Expr, level: number) => Expr,
+  level = 0,
+  g: (rte: RangeTblEntry, level: number) => RangeTblEntry = (rte) => rte,
+): Expr {
+  const inner = mapChildren(expr, (child) => rewriteExpr(child, f, level, g));
   if (inner.kind === 'SubLink') {
-    return f({ ...inner, subselect: rewriteQueryExprs(inner.subselect, f, level + 1) }, level);
+    return f({ ...inner, subselect: rewriteQueryExprs(inner.subselect, f, level + 1, g) }, level);
   }
   return f(inner, level);
 }

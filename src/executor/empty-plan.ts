@@ -1,0 +1,37 @@
+/** empty-plan.ts — a plan of nothing, for expressions that are computed outside of any query. */
+import type { PlannedStmt } from '#nodes/plan-nodes.ts';
+
+export const emptyPlan: PlannedStmt = {
+  kind: 'PlannedStmt',
+  commandType: 'select',
+  hasReturning: false,
+  hasModifyingCTE: false,
+  canSetTag: true,
+  transientPlan: false,
+  dependsOnRole: false,
+  planTree: {
+    kind: 'Result',
+    startupCost: 0,
+    totalCost: 0,
+    planRows: 1,
+    planWidth: 0,
+    planNodeId: 0,
+    targetlist: [],
+    qual: [],
+    lefttree: null,
+    righttree: null,
+    initPlan: [],
+    allParam: [],
+    resconstantqual: [],
+  },
+  rtable: [],
+  resultRelations: [],
+  subplans: [],
+  rewindPlanIds: [],
+  rowMarks: [],
+  relationOids: [],
+  paramExecTypes: [],
+  utilityStmt: null,
+  stmtLocation: -1,
+  stmtLen: 0,
+};

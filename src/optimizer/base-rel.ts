@@ -1,0 +1,387 @@
+/** base-rel.ts — one relation of FROM: how many rows it gives, what it costs, which outer values it needs.
+ *
+ *  A reference to a sibling (LATERAL) becomes an exec param that a nested loop above must supply: `required`.
+ *  Counterpart: src/backend/optimizer/path/allpaths.c, util/relnode.c, util/plancat.c */
+import type { ArrayDatum } from '#adt/datum.ts';
+import { classRow, procRow } from '#catalog/syscache.ts';
+import { rteColumns } from '#executor/rte-columns.ts';
+import { explicitAnd, implicitAnd, makeTargetEntry, makeVar } from '#nodes/node-funcs.ts';
+import type { Query, RangeTblEntry, RteSubquery, SetOperationArg } from '#nodes/parse-nodes.ts';
+import type { Plan } from '#nodes/plan-nodes.ts';
+import type { Expr, TargetEntry, Var } from '#nodes/primitives.ts';
+import { mapChildren, mapRangeTblEntry, rewriteExpr, walkQuery } from '#nodes/visit.ts';
+import { clampRows, cpuOperatorCost, cpuTupleCost, exprCost, relationBytes } from '#optimizer/cost.ts';
+import { baseFields, makeSort, orderOf, setOrder, type SortKey } from '#optimizer/plan-make.ts';
+import { paramForItem, type PlannerInfo, type PlanParam, targetsWidth } from '#optimizer/planner-info.ts';
+import { clauseListSelectivity, type RelStats, type StatsOf } from '#optimizer/selectivity.ts';
+import { planSubquery } from '#optimizer/subquery-planner.ts';
+import { containsSet, containsSubPlan, containsVolatile, pullVars } from '#optimizer/volatility.ts';
+import { settings } from '#runtime/guc/guc.ts';
+
+/** What a node may put in its target list: exactly what is wanted, only what is wanted (any order), or anything. */
+export type TargetFlags = 'exact' | 'small' | 'any';
+
+export interface RelPath {
+  readonly relids: bigint;
+  readonly rows: number;
+  readonly width: number;
+  readonly startup: number;
+  readonly total: number;
+  /** Values of relations outside that this path reads. */
+  readonly required: readonly PlanParam[];
+  /** Reading again costs no recomputation. */
+  readonly keepsRows: boolean;
+  make(flags: TargetFlags): Plan;
+  rescan(): { startup: number; total: number };
+  /** Cost with a sort on top, if one is needed. */
+  sorted(keys: readonly SortKey[]): { startup: number; total: number };
+}
+
+interface Scan {
+  readonly plan: Plan;
+  readonly tuples: number;
+  readonly required: PlanParam[];
+  readonly keepsRows: boolean;
+}
+
+export class BaseRelation {
+  #tuples = 1000;
+  #unique = false;
+  readonly rte: RangeTblEntry;
+  constructor(
+    readonly root: PlannerInfo,
+    readonly rtindex: number,
+  ) {
+    this.rte = root.query.rtable[rtindex - 1]!;
+  }
+  stats(_v: Var): RelStats {
+    return { tuples: this.#tuples, unique: this.#unique };
+  }
+
+  /** Variables of siblings that this relation needs. */
+  lateralVars(): Var[] {
+    const rte = this.rte;
+    const found: Var[] = [];
+    if (rte.rtekind === 'subquery') {
+      walkQuery(rte.subquery, (node, depth) => {
+        if (node.kind === 'Var' && node.varlevelsup === depth + 1) found.push({ ...node, varlevelsup: 0 });
+      });
+    } else {
+      mapRangeTblEntry(rte, (expr) => {
+        if (rte.rtekind !== 'join') pullVars(expr, 0, found);
+        return expr;
+      });
+    }
+    return found;
+  }
+
+  path(quals: Expr[], targets: TargetEntry[], stats: StatsOf): RelPath {
+    const scan = this.#scan(quals);
+    this.#tuples = scan.tuples;
+    const plan = scan.plan;
+    plan.planRows = clampRows(scan.tuples * clauseListSelectivity(plan.qual, stats));
+    const qualCost = exprCost(plan.qual);
+    plan.startupCost += qualCost.startup;
+    plan.totalCost += qualCost.startup + qualCost.perTuple * scan.tuples;
+    plan.planWidth = targetsWidth(targets);
+    const { startupCost: startup, totalCost: total, planRows: rows, planWidth: width } = plan;
+    const relids = 1n << BigInt(this.rtindex);
+    const make = (flags: TargetFlags): Plan => {
+      const physical =
+        flags === 'any' && targets.every((entry) => entry.expr.kind === 'Var' && entry.expr.varattno > 0);
+      const list = physical ? this.#physicalTargets() : targets.map((entry) => ({ ...entry }));
+      return setOrder({ ...plan, targetlist: list }, orderOf(plan));
+    };
+    return {
+      relids,
+      rows,
+      width,
+      startup,
+      total,
+      required: scan.required,
+      keepsRows: scan.keepsRows,
+      make,
+      rescan: () => this.#rescan(plan),
+      sorted: (keys) => {
+        const sort = makeSort(make('small'), keys);
+        return { startup: sort.startupCost, total: sort.totalCost };
+      },
+    };
+  }
+
+  #rescan(plan: Plan): { startup: number; total: number } {
+    if (plan.kind === 'FunctionScan') return { startup: 0, total: plan.totalCost - plan.startupCost };
+    if (plan.kind === 'CteScan' || plan.kind === 'WorkTableScan') {
+      const bytes = relationBytes(plan.planRows, plan.planWidth);
+      const io = bytes > settings.work_mem * 1024 ? settings.seq_page_cost * Math.ceil(bytes / 8192) : 0;
+      return { startup: 0, total: cpuTupleCost() * plan.planRows + io };
+    }
+    return { startup: plan.startupCost, total: plan.totalCost };
+  }
+
+  #physicalTargets(): TargetEntry[] {
+    return rteColumns(this.rte).map((column, i) =>
+      makeTargetEntry(makeVar(this.rtindex, i + 1, column.type, column.typmod, column.collation), i + 1, null),
+    );
+  }
+
+  #scan(quals: Expr[]): Scan {
+    const rte = this.rte;
+    switch (rte.rtekind) {
+      case 'relation':
+        return this.#seqScan(quals);
+      case 'function':
+        return this.#functionScan(quals);
+      case 'values':
+        return this.#valuesScan(quals);
+      case 'subquery':
+        return this.#subqueryScan(rte, quals);
+      case 'cte':
+        return this.#cteScan(quals);
+      default:
+        throw new Error(`cannot scan a range table entry of kind ${rte.rtekind}`);
+    }
+  }
+
+  #fields(quals: Expr[], startup: number, total: number) {
+    return { ...baseFields([]), qual: quals, startupCost: startup, totalCost: total, scanrelid: this.rtindex };
+  }
+
+  /** The expression with siblings' variables as params. */
+  #parameterise(expr: Expr, required: PlanParam[]): Expr {
+    return rewriteExpr(expr, (node, level) => {
+      if (node.kind !== 'Var' || node.varlevelsup !== level) return node;
+      const item: Var = { ...node, varlevelsup: 0 };
+      const saved = this.root.planParams;
+      this.root.planParams = required as PlanParam[];
+      const param = paramForItem(this.root, item);
+      this.root.planParams = saved;
+      return param;
+    });
+  }
+
+  #seqScan(quals: Expr[]): Scan {
+    const rte = this.rte as Extract<RangeTblEntry, { rtekind: 'relation' }>;
+    const row = classRow(rte.relid);
+    const pages = row === undefined || row.relpages <= 0 ? 10 : row.relpages;
+    const width = targetsWidth(this.#physicalTargets());
+    const density = Math.floor((8192 - 24) / (width + 28));
+    const tuples = row === undefined || row.reltuples < 0 ? Math.max(1, pages * density) : row.reltuples;
+    this.#tuples = tuples;
+    const total = settings.seq_page_cost * pages + cpuTupleCost() * tuples;
+    const plan: Plan = { kind: 'SeqScan', ...this.#fields(quals, 0, total) };
+    return { plan, tuples, required: [], keepsRows: false };
+  }
+
+  #functionScan(quals: Expr[]): Scan {
+    const rte = this.rte as Extract<RangeTblEntry, { rtekind: 'function' }>;
+    const required: PlanParam[] = [];
+    const tuples = Math.max(1, ...rte.functions.map((fn) => functionRows(fn.funcexpr)));
+    const functions = rte.functions.map((fn) => ({ ...fn, funcexpr: this.#parameterise(fn.funcexpr, required) }));
+    const cost = exprCost(functions.map((fn) => fn.funcexpr));
+    const startup = cost.startup + cost.perTuple;
+    const plan: Plan = {
+      kind: 'FunctionScan',
+      ...this.#fields(quals, startup, startup + cpuTupleCost() * tuples),
+      functions,
+      funcordinality: rte.funcordinality,
+    };
+    this.#tuples = tuples;
+    return { plan, tuples, required, keepsRows: true };
+  }
+
+  #valuesScan(quals: Expr[]): Scan {
+    const rte = this.rte as Extract<RangeTblEntry, { rtekind: 'values' }>;
+    const required: PlanParam[] = [];
+    const valuesLists = rte.valuesLists.map((list) => list.map((expr) => this.#parameterise(expr, required)));
+    const tuples = valuesLists.length;
+    this.#tuples = tuples;
+    this.#unique = true;
+    const total = (cpuTupleCost() + cpuOperatorCost()) * tuples;
+    return {
+      plan: { kind: 'ValuesScan', ...this.#fields(quals, 0, total), valuesLists },
+      tuples,
+      required,
+      keepsRows: false,
+    };
+  }
+
+  #cteScan(quals: Expr[]): Scan {
+    const rte = this.rte as Extract<RangeTblEntry, { rtekind: 'cte' }>;
+    let owner: PlannerInfo | null = this.root;
+    const levels = rte.selfReference ? rte.ctelevelsup - 1 : rte.ctelevelsup;
+    for (let i = 0; i < levels; i++) owner = owner?.parent ?? null;
+    if (owner === null) throw new Error(`bad levelsup for CTE "${rte.ctename}"`);
+    if (rte.selfReference) {
+      const start = owner.nonRecursivePlan;
+      if (start === null) throw new Error(`could not find plan for CTE "${rte.ctename}"`);
+      const tuples = clampRows(start.planRows * 10);
+      this.#tuples = tuples;
+      const total = 2 * cpuTupleCost() * tuples;
+      const plan: Plan = { kind: 'WorkTableScan', ...this.#fields(quals, 0, total), wtParam: owner.wtParam };
+      return { plan, tuples, required: [], keepsRows: true };
+    }
+    const index = owner.query.cteList.findIndex((cte) => cte.ctename === rte.ctename);
+    const planId = owner.ctePlanIds[index] ?? 0;
+    const subplan = owner.glob.subplans[planId - 1];
+    if (subplan === undefined) throw new Error(`no plan was made for CTE "${rte.ctename}"`);
+    const tuples = subplan.planRows;
+    this.#tuples = tuples;
+    const initPlan = owner.initPlans.find((candidate) => candidate.planId === planId);
+    const plan: Plan = {
+      kind: 'CteScan',
+      ...this.#fields(quals, 0, 2 * cpuTupleCost() * tuples),
+      ctePlanId: planId,
+      cteParam: initPlan?.setParam[0] ?? 0,
+    };
+    return { plan, tuples, required: [], keepsRows: true };
+  }
+
+  #subqueryScan(rte: RteSubquery, quals: Expr[]): Scan {
+    const { query, left } = pushQuals(rte, this.rtindex, quals);
+    const saved = this.root.planParams;
+    this.root.planParams = [];
+    const { plan: subplan, root: subroot } = planSubquery(this.root.glob, query, this.root, 0);
+    const required = this.root.planParams;
+    this.root.planParams = saved;
+    const tuples = subplan.planRows;
+    this.#tuples = tuples;
+    this.#unique =
+      query.distinctClause.length === 1 || (query.groupClause.length === 1 && query.targetList.length >= 1);
+    const plan: Plan = {
+      kind: 'SubqueryScan',
+      ...this.#fields(left, subplan.startupCost, subplan.totalCost + cpuTupleCost() * tuples),
+      subplan,
+    };
+    this.root.glob.scanRoots.set(subplan, subroot);
+    const visible = query.targetList.filter((entry) => !entry.resjunk);
+    const keys: SortKey[] = [];
+    for (const key of orderOf(subplan)) {
+      const column = visible.findIndex((entry) =>
+        subplan.targetlist.some((t) => t.resno === entry.resno && t.expr === key.expr),
+      );
+      if (column < 0) break;
+      const target = rteColumns({ ...rte, subquery: query })[column]!;
+      keys.push({ ...key, expr: makeVar(this.rtindex, column + 1, target.type, target.typmod, target.collation) });
+    }
+    setOrder(plan, keys);
+    return { plan, tuples, required, keepsRows: false };
+  }
+}
+
+/** Rows a function in FROM will give: exact for series and arrays of constants. */
+export function functionRows(expr: Expr): number {
+  if (expr.kind !== 'FuncExpr' || !expr.funcretset) return 1;
+  const proc = procRow(expr.funcid);
+  if (proc === undefined) return 1000;
+  const values = expr.args.map((arg) => (arg.kind === 'Const' && !arg.constisnull ? arg.constvalue : undefined));
+  if (proc.prosrc.startsWith('generate_series_') && /int[48]/.test(proc.prosrc)) {
+    if (expr.args.some((arg) => arg.kind === 'Const' && arg.constisnull)) return 1;
+    const [from, to, step] = values;
+    if (from !== undefined && to !== undefined && (expr.args.length < 3 || step !== undefined)) {
+      const by = step === undefined ? 1 : Number(step);
+      if (by !== 0) return clampRows(Math.floor((Number(to) - Number(from) + by) / by));
+    }
+  }
+  if (proc.prosrc === 'array_unnest') {
+    const arg = expr.args[0]!;
+    if (arg.kind === 'Const' && !arg.constisnull) return clampRows((arg.constvalue as ArrayDatum).elements.length);
+    if (arg.kind === 'ArrayExpr' && !arg.multidims) return clampRows(arg.elements.length);
+    return 10;
+  }
+  return proc.prorows > 0 ? proc.prorows : 1;
+}
+
+// ---------------------------------------------------------------- conditions pushed into sub-selects
+
+/** Columns of a sub-select that a condition may refer to from outside. */
+function pushableColumns(query: Query, column: number): boolean {
+  const entry = query.targetList.find((target) => !target.resjunk && target.resno === column);
+  if (entry === undefined || containsSet(entry.expr) || containsVolatile(entry.expr)) return false;
+  const inClauses = (clauses: Query['distinctClause']): boolean =>
+    clauses.some((clause) => clause.tleSortGroupRef === entry.ressortgroupref && entry.ressortgroupref !== 0);
+  if (query.hasDistinctOn && !inClauses(query.distinctClause)) return false;
+  if (query.hasWindowFuncs && !query.windowClause.every((clause) => inClauses(clause.partitionClause))) return false;
+  return true;
+}
+function pushdownSafe(query: Query, columns: number[]): boolean {
+  if (query.limitCount !== null || query.limitOffset !== null) return false;
+  if (query.groupClause.length > 0 && query.groupingSets.length > 0) return false;
+  if (query.setOperations !== null) {
+    return leavesSafe(query, query.setOperations, columns);
+  }
+  return columns.every((column) => pushableColumns(query, column));
+}
+function leavesSafe(query: Query, node: SetOperationArg, columns: number[]): boolean {
+  if (node.kind === 'SetOperationStmt') {
+    if (node.op === 'except') return false;
+    return leavesSafe(query, node.larg, columns) && leavesSafe(query, node.rarg, columns);
+  }
+  const rte = query.rtable[node.rtindex - 1]!;
+  if (rte.rtekind !== 'subquery') return false;
+  // A branch that converts types on the way up would compare another type.
+  return pushdownSafe(rte.subquery, columns);
+}
+
+function pushQuals(rte: RteSubquery, rtindex: number, quals: Expr[]): { query: Query; left: Expr[] } {
+  const left: Expr[] = [];
+  let query = rte.subquery;
+  for (const qual of quals) {
+    const vars = pullVars(qual);
+    const columns = [...new Set(vars.map((v) => v.varattno))];
+    const safe =
+      !rte.securityBarrier &&
+      !containsVolatile(qual) &&
+      !containsSubPlan(qual) &&
+      columns.every((column) => column > 0) &&
+      vars.every((v) => v.varno === rtindex) &&
+      pushdownSafe(query, columns) &&
+      typesAgree(query, vars);
+    if (safe) query = pushInto(query, rtindex, qual);
+    else left.push(qual);
+  }
+  return { query, left };
+}
+function typesAgree(query: Query, vars: Var[]): boolean {
+  if (query.setOperations === null) return true;
+  const agree = (node: SetOperationArg): boolean => {
+    if (node.kind === 'SetOperationStmt') return agree(node.larg) && agree(node.rarg);
+    const rte = query.rtable[node.rtindex - 1] as RteSubquery;
+    const columns = rteColumns(rte);
+    if (rte.subquery.setOperations !== null && !agreeBelow(rte.subquery, vars)) return false;
+    return vars.every((v) => columns[v.varattno - 1]?.type === v.vartype);
+  };
+  return agree(query.setOperations);
+}
+const agreeBelow = (query: Query, vars: Var[]): boolean => typesAgree(query, vars);
+
+function pushInto(query: Query, rtindex: number, qual: Expr): Query {
+  if (query.setOperations !== null) {
+    const rtable = query.rtable.slice();
+    const visit = (node: SetOperationArg): void => {
+      if (node.kind === 'SetOperationStmt') {
+        visit(node.larg);
+        visit(node.rarg);
+        return;
+      }
+      const rte = rtable[node.rtindex - 1] as RteSubquery;
+      rtable[node.rtindex - 1] = { ...rte, subquery: pushInto(rte.subquery, rtindex, qual) };
+    };
+    visit(query.setOperations);
+    return { ...query, rtable };
+  }
+  const replace = (node: Expr): Expr => {
+    if (node.kind === 'Var' && node.varlevelsup === 0 && node.varno === rtindex) {
+      return query.targetList.find((entry) => !entry.resjunk && entry.resno === node.varattno)!.expr;
+    }
+    return mapChildren(node, replace);
+  };
+  const moved = replace(qual);
+  if (query.hasAggs || query.groupClause.length > 0 || query.groupingSets.length > 0 || query.havingQual !== null) {
+    return { ...query, havingQual: explicitAnd([...implicitAnd(query.havingQual), moved]) };
+  }
+  return {
+    ...query,
+    jointree: { ...query.jointree, quals: explicitAnd([...implicitAnd(query.jointree.quals), moved]) },
+  };
+}
