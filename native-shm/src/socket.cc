@@ -224,7 +224,8 @@ void RecvFd(const Info& info) {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control.space;
-  message.msg_controllen = sizeof control.space;
+  // Room for one descriptor exactly: the kernel closes what a peer sends beyond it, and padding would hold a second.
+  message.msg_controllen = CMSG_LEN(sizeof(int));
   ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   if (length < 0) return ReturnPair(info, -errno, 0);
   if (length == 0) return ReturnPair(info, -EPIPE, 0);
