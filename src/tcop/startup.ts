@@ -5,11 +5,15 @@
  *  break a half-done exchange: a malformed length, a timeout while waiting for the packet, a cancel request.
  *  Counterpart: BackendInitialize(), ProcessStartupPacket() of src/backend/postmaster/postmaster.c, InitPostgres() of
  *  src/backend/utils/init/postinit.c */
+import '#adt/load.ts';
 import type { Oid } from '#base/ids.ts';
+import '#catalog/type-cache.ts';
+import '#functions/load.ts';
 import { loadRoles, roleByName } from '#catalog/roles.ts';
 import type { Role } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { databaseByName } from '#catalog/syscache.ts';
+import { sessionProviders } from '#functions/providers.ts';
 import { STARTUP_PACKET_LIMIT } from '#libpq/messages.ts';
 import { Port, type WaitForSocket } from '#libpq/port.ts';
 import { BACKEND } from '#libpq/messages.ts';
@@ -145,6 +149,7 @@ function beginClientCommunication(port: Port): void {
   // Nothing was agreed with the client yet, so there is nothing to say: leave at once.
   registerTimeout(TIMEOUT.startupPacket, () => native.exitNow(1));
   installBackendInterrupts();
+  provideSessionFacts(port);
   logContext.session = true;
   logContext.clientAuthInProgress = true;
   logContext.remoteHost = port.remoteHost;
@@ -159,6 +164,14 @@ function beginClientCommunication(port: Port): void {
     const where = port.remotePort === '' ? '' : ` port=${port.remotePort}`;
     report('LOG', { message: `connection received: host=${port.remoteHost}${where}` });
   }
+}
+
+function provideSessionFacts(port: Port): void {
+  const addressOf = (peer: PeerInfo | undefined) =>
+    peer === undefined ? null : { address: peer.family === 'unix' ? null : peer.address, port: peer.port };
+  sessionProviders.currentQuery = () => session.queryText;
+  sessionProviders.client = () => addressOf(port.remote);
+  sessionProviders.server = () => addressOf(port.local);
 }
 
 // ── the startup packet ───────────────────────────────────────────────────────────────────────────────────────────
