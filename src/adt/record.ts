@@ -122,7 +122,10 @@ function recordSend(record: RecordDatum): Uint8Array {
   int(record.values.length);
   record.values.forEach((value, i) => {
     int(record.types[i]!);
-    if (value === null) return int(-1);
+    if (value === null) {
+      int(-1);
+      return;
+    }
     const payload = typeInfo(record.types[i]!).send(value);
     int(payload.length);
     parts.push(payload);
