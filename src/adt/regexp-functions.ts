@@ -39,7 +39,10 @@ function parseOptions(text: string): Options {
       global = true;
       continue;
     }
-    flags = applyOption(flags, option) ?? invalidParameter(`invalid regular expression option: "${option}"`);
+    // PostgreSQL's letter e takes away the advanced syntax and the extended one with it.
+    flags =
+      applyOption(flags, option === 'e' ? 'b' : option) ??
+      invalidParameter(`invalid regular expression option: "${option}"`);
   }
   const result = { flags, global };
   flagsCache.set(text, result);
@@ -185,6 +188,10 @@ function nthMatch(text: string, pattern: string, flags: RegexpFlags, from: numbe
   }
   return undefined;
 }
+/** In a pattern without parentheses the whole counts as its first subexpression. */
+const groupIndex = (match: RegexpMatch, subexpression: number): number =>
+  subexpression === 1 && match.length === 2 ? 0 : subexpression;
+
 function position(
   text: string,
   pattern: string,
@@ -201,7 +208,7 @@ function position(
   const options = parseOptions(flags);
   refuseGlobal(options, 'regexp_instr');
   const match = nthMatch(text, pattern, options.flags, from, n);
-  const at = match?.[2 * subexpression + (endOption === 1 ? 1 : 0)] ?? -1;
+  const at = match?.[2 * groupIndex(match, subexpression) + (endOption === 1 ? 1 : 0)] ?? -1;
   if (at < 0) return 0;
   return (hasSurrogates(text) ? characterLength(text.slice(0, at)) : at) + 1;
 }
@@ -212,7 +219,7 @@ function nthSubstring(text: string, pattern: string, start = 1, n = 1, flags = '
   const options = parseOptions(flags);
   refuseGlobal(options, 'regexp_substr');
   const match = nthMatch(text, pattern, options.flags, from, n);
-  return match === undefined ? null : piece(text, match, subexpression);
+  return match === undefined ? null : piece(text, match, groupIndex(match, subexpression));
 }
 
 // ---- regexp_match, regexp_matches, regexp_split

@@ -75,8 +75,8 @@ const isAlphanumeric = (character: string): boolean => /^[A-Za-z0-9]$/.test(char
 const assertion = (source: string): RegexpNode => ({ kind: 'assert', source });
 
 const CONSTRAINT_ESCAPES: Readonly<Record<string, string>> = {
-  A: '(?<![^])',
-  Z: '(?![^])',
+  A: '^',
+  Z: '$',
   m: wordStart,
   M: wordEnd,
   y: `(?:${wordStart}|${wordEnd})`,
@@ -231,10 +231,10 @@ class Parser {
     }
   }
   private lineStart(): RegexpNode {
-    return assertion(this.flags.newlineAnchors ? '(?<![^\\n])' : '(?<![^])');
+    return assertion(this.flags.newlineAnchors ? '(?<=^|\\n)' : '^');
   }
   private lineEnd(): RegexpNode {
-    return assertion(this.flags.newlineAnchors ? '(?![^\\n])' : '(?![^])');
+    return assertion(this.flags.newlineAnchors ? '(?=$|\\n)' : '$');
   }
   private closeParenthesis(): void {
     if (this.characters[this.at] !== ')') badRegexp('parentheses');
@@ -526,6 +526,7 @@ class Parser {
         const [min, max] = this.bounds('\\}');
         atom = { kind: 'repeat', body: atom, min, max, greedy: true };
       }
+      if (atom.kind === 'repeat' && (this.characters[this.at] === '*' || this.lookingAt('\\{'))) badRegexp('operand');
       parts.push(atom);
     }
     return concat(parts);

@@ -167,7 +167,7 @@ function isDeterministic(node: RegexpNode, next: CharSet): boolean {
     case 'repeat': {
       const body = first(node.body);
       if (body.nullable || (node.min !== node.max && (!node.greedy || body.set.intersects(next)))) return false;
-      return isDeterministic(node.body, node.min === node.max ? union(next, body.set) : union(next, body.set));
+      return isDeterministic(node.body, union(next, body.set));
     }
     case 'capture':
       return isDeterministic(node.body, next);
@@ -206,6 +206,7 @@ type Captures = number[];
 /** Answers for one subject string; memoized sets of ends by part and start. */
 class Dissector {
   private readonly memo = new Map<RegexpNode, Map<number, readonly number[]>>();
+  private readonly others = new Map<RegexpNode, RegexpNode>();
   private steps = 0;
 
   constructor(
@@ -283,6 +284,14 @@ class Dissector {
     }
     return sortedUnique(result);
   }
+  private otherIterations(node: RegexpNode & { kind: 'repeat' }): RegexpNode {
+    let others = this.others.get(node);
+    if (others === undefined) {
+      others = { kind: 'repeat', body: node.body, min: node.min - 1, max: node.max - 1, greedy: node.greedy };
+      this.others.set(node, others);
+    }
+    return others;
+  }
   private reaches(node: RegexpNode, from: number, to: number): boolean {
     return this.ends(node, from).includes(to);
   }
@@ -304,7 +313,7 @@ class Dissector {
         }
         return;
       case 'concat':
-        this.dissectSequence(this.groups.get(node)!, from, to, captures);
+        if ((traits(node) & CAPTURES) !== 0) this.dissectSequence(this.groups.get(node)!, from, to, captures);
         return;
       case 'repeat':
         this.dissectRepeat(node, from, to, captures);
@@ -331,24 +340,41 @@ class Dissector {
     return positions.includes(to);
   }
   private dissectRepeat(node: RegexpNode & { kind: 'repeat' }, from: number, to: number, captures: Captures): void {
-    if (node.min === 0 && from === to) return;
+    if (node.max === 0) return;
+    if (node.min > 0) {
+      // Only the last iteration's captures count: all the others are one part that takes what it prefers.
+      const others = this.otherIterations(node);
+      const ends = this.ends(others, from);
+      const ordered = preference(node) === SHORTER ? ends : [...ends].reverse();
+      const middle = ordered.find((end) => end <= to && this.reaches(node.body, end, to));
+      if (middle !== undefined) this.dissect(node.body, middle, to, captures);
+      return;
+    }
+    if (from === to) {
+      if (this.reaches(node.body, from, to)) this.dissect(node.body, from, to, captures);
+      return;
+    }
     const shorter = preference(node.body) === SHORTER;
+    // A path of iterations is searched depth first, on a stack of our own: it may be as long as the string.
     const failed = new Set<string>();
-    const iterate = (at: number, count: number): number | undefined => {
-      const key = `${at}/${Math.min(count, node.min)}/${node.max === Number.POSITIVE_INFINITY ? 0 : count}`;
-      if (count >= node.max || failed.has(key)) return undefined;
-      const ends = this.ends(node.body, at);
-      for (let i = 0; i < ends.length; i++) {
-        const end = ends[shorter ? i : ends.length - 1 - i]!;
-        if (end > to || (end === at && count + 1 > node.min)) continue;
-        if (end === to && count + 1 >= node.min) return at;
-        const last = iterate(end, count + 1);
-        if (last !== undefined) return last;
+    const keyOf = (at: number, count: number): string =>
+      node.max === Number.POSITIVE_INFINITY ? `${at}` : `${at}/${count}`;
+    const stack: { at: number; next: number }[] = [{ at: from, next: 0 }];
+    let last: number | undefined;
+    while (stack.length > 0 && last === undefined) {
+      const top = stack.at(-1)!;
+      const ends = this.ends(node.body, top.at);
+      if (top.next === ends.length) {
+        failed.add(keyOf(top.at, stack.length));
+        stack.pop();
+        continue;
       }
-      failed.add(key);
-      return undefined;
-    };
-    const last = iterate(from, 0);
+      const end = ends[shorter ? top.next : ends.length - 1 - top.next]!;
+      top.next++;
+      if (end === to) last = top.at;
+      else if (end < to && end > top.at && stack.length < node.max && !failed.has(keyOf(end, stack.length + 1)))
+        stack.push({ at: end, next: 0 });
+    }
     if (last !== undefined) this.dissect(node.body, last, to, captures);
   }
 }
@@ -399,7 +425,8 @@ class ExactRegexp implements CompiledRegexp {
     } else if (node.kind === 'concat') {
       const groups = groupParts(node.parts);
       this.groups.set(node, groups);
-      for (const part of [...node.parts, ...groups]) if (part !== node) this.prepare(part);
+      // A run made by grouping has no captures, and its parts are the parts prepared here.
+      for (const part of node.parts) this.prepare(part);
     } else if (node.kind === 'either') {
       for (const part of node.parts) this.prepare(part);
     } else if (node.kind === 'repeat' || node.kind === 'capture') this.prepare(node.body);
