@@ -1,7 +1,8 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { childrenOf, freePort, isAlive, ProgramFolder, until } from '../support/program.ts';
+import { childrenOf, freePort, isAlive, ProgramFolder, program, until } from '../support/program.ts';
 
 let folder: ProgramFolder;
 beforeEach(() => {
@@ -9,12 +10,13 @@ beforeEach(() => {
 });
 afterEach(() => folder.remove());
 
-describe('nodegres', () => {
-  it('start --foreground makes a cluster, serves it, and ends with Ctrl-C', async () => {
+describe('npm start', () => {
+  it('makes a cluster, serves it, shows its processes, and ends with Ctrl-C', async () => {
     const port = await freePort();
     const env = { PGPORT: String(port), PGDATA: 'data' };
-    const { child, text } = folder.spawn('nodegres', ['start', '--foreground'], env);
-    await until('the ready line', () => text().includes('Ready on'), text, 30_000);
+    const { child, text } = folder.spawn('start.mjs', [], env);
+    await until('the ready line', () => text().includes('Ready on') || child.exitCode !== null, text, 30_000);
+    expect(child.exitCode).toBeNull();
     await until('the process tree', () => /checkpointer/.test(text()), text);
     expect(text()).toContain(`psql -h 127.0.0.1 -p ${port} -U postgres postgres`);
     const pid = folder.postmasterPid();
@@ -27,6 +29,19 @@ describe('nodegres', () => {
     expect(existsSync(join(folder.data, 'postmaster.pid'))).toBe(false);
     expect(text()).toContain('received fast shutdown request');
   });
+  it('says what to do in a checkout that was not built', () => {
+    cpSync(dirname(program('start.mjs')), join(folder.path, 'bin'), { recursive: true });
+    for (const name of ['bin/start.mjs', 'bin/initdb', 'bin/postgres']) {
+      const { status, stderr } = spawnSync(process.execPath, [join(folder.path, name)], { encoding: 'utf8' });
+      expect([name, status]).toEqual([name, 1]);
+      expect(stderr).toBe(
+        `nodegres: native-shm/index.cjs is missing: run "npm install" (or "npm run build") in ${folder.path}\n`,
+      );
+    }
+  });
+});
+
+describe('nodegres', () => {
   it('start --foreground reports a server that cannot start', async () => {
     expect(folder.initdb().code).toBe(0);
     writeFileSync(join(folder.data, 'postgresql.auto.conf'), 'no_such_parameter = 1\n');

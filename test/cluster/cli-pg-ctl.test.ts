@@ -122,6 +122,16 @@ describe('pg_ctl with a server', () => {
     await until('the postmaster to end', () => !isAlive(pid), folder.state);
     expect(folder.read('log')).toContain(`received ${mode} shutdown request`);
   });
+  it('runs one whose log cannot be written', async () => {
+    folder.ctl('stop', '-s');
+    expect(folder.ctl('start', '-l', '/dev/full').code).toBe(0);
+    const pid = folder.postmasterPid();
+    const children = childrenOf(pid).map((child) => child.pid);
+    expect(folder.ctl('reload').code).toBe(0);
+    expect(folder.ctl('logrotate').code).toBe(0);
+    expect([pid, ...children].filter((each) => !isAlive(each))).toEqual([]);
+    expect(folder.ctl('stop').code).toBe(0);
+  });
   it('cannot promote a server that is no standby', () => {
     expect(folder.ctl('promote')).toEqual({
       code: 1,

@@ -100,7 +100,8 @@ export class ProgramFolder {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): { child: ChildProcess; text: () => string } {
-    const child = spawn(program(name), args, {
+    const script = name.endsWith('.mjs');
+    const child = spawn(script ? process.execPath : program(name), script ? [program(name), ...args] : args, {
       cwd: this.path,
       env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -19,6 +19,7 @@ export interface LogContext {
   remoteHost: string | undefined;
   /** '' for a Unix-domain socket. */
   remotePort: string;
+  /** The setting, refreshed for every entry. */
   applicationName: string;
   /** Of a parallel worker: the process that it works for. */
   leaderPid: number | undefined;

@@ -66,6 +66,7 @@ function refreshFacts(): void {
   logContext.pid = myProcess.pid;
   logContext.startSeconds = unixSeconds(myProcess.startTime);
   logContext.backendType = myProcess.backendType;
+  logContext.applicationName = settings.application_name;
 }
 
 function toLog(level: Level, fields: ErrorFields): void {
