@@ -54,6 +54,8 @@ export interface ExtensionApi {
   readonly WL_POSTMASTER_DEATH: number;
   /** Sleeps for this process's latch; wait event Extension unless given. Returns WL_* bits. */
   waitLatch(options: WaitOptions | undefined, waitEvent?: number): number;
+  /** For async mains: resolves when the latch is set, or after `timeoutMs`. */
+  latchSet(timeoutMs?: number): Promise<'latch' | 'timeout'>;
   resetLatch(): void;
   setLatch(latch: number): void;
   myLatch(): number;

@@ -25,6 +25,7 @@ import { mem } from '#shm/memory.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import { WL, waitLatch } from '#shm/wait-event-set.ts';
 import { reportActivity } from '#stats/backend-status.ts';
+import { latchSet } from '#processes/async-worker.ts';
 import { reloadConfigurationHere } from '#processes/enter-process.ts';
 import { connectWorker, currentWorker, workerSignals } from '#processes/worker-context.ts';
 
@@ -52,6 +53,7 @@ const api: ExtensionApi = {
   WL_TIMEOUT: WL.TIMEOUT,
   WL_POSTMASTER_DEATH: WL.POSTMASTER_DEATH,
   waitLatch: (options, waitEvent = WAIT_EVENT.Extension) => waitLatch(options, waitEvent),
+  latchSet,
   resetLatch,
   setLatch,
   myLatch: () => myLatch,
