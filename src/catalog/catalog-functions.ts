@@ -1,0 +1,251 @@
+/** catalog-functions.ts — SQL functions that answer from the catalog: names, visibility, definitions, who and where am I.
+ *  Importing this file makes them all present, with reg* and privilege functions.
+ *  Counterpart: src/backend/utils/adt/ruleutils.c, format_type.c, misc.c, name.c; catalog/namespace.c */
+import '#catalog/privilege-functions.ts';
+import '#catalog/reg-types.ts';
+import type { ArrayDatum, Datum } from '#adt/datum.ts';
+import {
+  type CallInfo,
+  registerBuiltins,
+  registerCallInfoBuiltins,
+  registerSetBuiltins,
+  type SetIterator,
+} from '#adt/fmgr.ts';
+import type { Oid } from '#base/ids.ts';
+import { KEYWORDS } from '#catalog/data/keywords.generated.ts';
+import { encodingName, encodingNumber, ENCODINGS } from '#catalog/encodings.ts';
+import { formatTypeExtended } from '#catalog/format-type.ts';
+import {
+  constraintDefinition,
+  functionArguments,
+  functionIdentityArguments,
+  functionResultText,
+  indexDefinition,
+} from '#catalog/function-text.ts';
+import {
+  explicitSearchPath,
+  functionIsVisible,
+  operatorIsVisible,
+  relationIsVisible,
+  searchPath,
+  typeIsVisible,
+} from '#catalog/namespace.ts';
+import { FIRST_NORMAL_OID, TYPE } from '#catalog/oids.ts';
+import { quoteIdentifier } from '#catalog/quote.ts';
+import { findRelationByText } from '#catalog/reg-types.ts';
+import { roleByOid } from '#catalog/roles.ts';
+import { store } from '#catalog/rows.ts';
+import { sessionIdentity } from '#catalog/session-identity.ts';
+import {
+  classRow,
+  collationRow,
+  databaseRow,
+  functionArgumentDefault,
+  namespaceRow,
+  procRow,
+  sqlFunctionBody,
+  typeRow,
+  viewDefinition,
+} from '#catalog/syscache.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { settings } from '#runtime/guc/guc.ts';
+
+const nothing = (): null => null;
+
+const nameArray = (names: readonly string[]): ArrayDatum => ({
+  kind: 'array',
+  elementType: TYPE.name,
+  dims: names.length === 0 ? [] : [names.length],
+  lowerBounds: names.length === 0 ? [] : [1],
+  elements: names,
+});
+const schemaNames = (schemas: readonly Oid[]): string[] =>
+  schemas.map((oid) => namespaceRow(oid)?.nspname).filter((name) => name !== undefined);
+
+function visibleBy<T>(row: (oid: Oid) => T | undefined, namespace: (row: T) => Oid): (oid: Oid) => boolean | null {
+  return (oid) => {
+    const found = row(oid);
+    return found === undefined ? null : searchPath().includes(namespace(found));
+  };
+}
+
+/** A view's definition; empty text for anything else. */
+const viewText = (oid: Oid): string | null => {
+  const row = classRow(oid);
+  if (row === undefined) return null;
+  if (row.relkind !== 'v') return 'Not a view';
+  return viewDefinition(oid) ?? null;
+};
+
+/** The collation of pg_collation_for's argument. */
+function collationFor(info: CallInfo, _value: Datum): Datum {
+  const type = info.argTypes[0] ?? (0 as Oid);
+  const row = typeRow(type);
+  if (type === TYPE.unknown || row === undefined) return null;
+  if (row.typcollation === 0) {
+    report('ERROR', {
+      code: SQLSTATE.datatypeMismatch,
+      message: `collations are not supported by type ${formatTypeExtended(type, {})}`,
+    });
+  }
+  if (info.collation === 0) return null;
+  return quoteIdentifier(collationRow(info.collation)?.collname ?? '');
+}
+
+registerBuiltins({
+  // who and where am I
+  current_database: () => sessionIdentity.databaseName,
+  current_user: () => sessionIdentity.userName,
+  session_user: () => sessionIdentity.sessionUserName,
+  current_schema: () => schemaNames(explicitSearchPath())[0] ?? null,
+  current_schemas: (implicit: boolean) => nameArray(schemaNames(implicit ? searchPath() : explicitSearchPath())),
+  pg_my_temp_schema: () => sessionIdentity.tempNamespace,
+  pg_is_other_temp_schema: (oid: Oid) =>
+    oid !== sessionIdentity.tempNamespace && (namespaceRow(oid)?.nspname.startsWith('pg_temp_') ?? false),
+
+  // encodings
+  getdatabaseencoding: () => encodingName(databaseRow(sessionIdentity.databaseOid)?.encoding ?? 6),
+  pg_client_encoding: () => encodingName(encodingNumber(settings.client_encoding)),
+  PG_encoding_to_char: (encoding: number) => encodingName(encoding),
+  PG_char_to_encoding: (name: string) => encodingNumber(name),
+  pg_encoding_max_length_sql: (encoding: number) => ENCODINGS[encoding]?.[1] ?? null,
+
+  // names
+  format_type: (oid: Oid | null, typmod: number | null) => {
+    if (oid === null) return null;
+    return formatTypeExtended(oid, {
+      allowInvalid: true,
+      typmod: typmod ?? -1,
+      typmodGiven: typmod !== null,
+    });
+  },
+  pg_get_userbyid: (oid: Oid) => roleByOid(oid)?.name ?? `unknown (OID=${oid})`,
+
+  // visibility
+  pg_table_is_visible: (oid: Oid) => (classRow(oid) === undefined ? null : relationIsVisible(oid)),
+  pg_type_is_visible: (oid: Oid) => (typeRow(oid) === undefined ? null : typeIsVisible(oid)),
+  pg_function_is_visible: (oid: Oid) => (procRow(oid) === undefined ? null : functionIsVisible(oid)),
+  pg_operator_is_visible: (oid: Oid) => (store.operator.byOid(oid) === undefined ? null : operatorIsVisible(oid)),
+  pg_opclass_is_visible: visibleBy(
+    (oid) => store.opclass.byOid(oid),
+    (row) => row.opcnamespace,
+  ),
+  pg_opfamily_is_visible: visibleBy(
+    (oid) => store.opfamily.byOid(oid),
+    (row) => row.opfnamespace,
+  ),
+  pg_collation_is_visible: visibleBy(
+    (oid) => store.collation.byOid(oid),
+    (row) => row.collnamespace,
+  ),
+  pg_conversion_is_visible: visibleBy(
+    (oid) => store.conversion.byOid(oid),
+    (row) => row.connamespace,
+  ),
+  pg_ts_config_is_visible: visibleBy(
+    (oid) => store.tsConfig.byOid(oid),
+    (row) => row.cfgnamespace,
+  ),
+  pg_ts_dict_is_visible: visibleBy(
+    (oid) => store.tsDict.byOid(oid),
+    (row) => row.dictnamespace,
+  ),
+  pg_statistics_obj_is_visible: nothing,
+
+  // definitions
+  pg_get_viewdef: viewText,
+  pg_get_viewdef_ext: (oid: Oid, _pretty: boolean) => viewText(oid),
+  pg_get_viewdef_wrap: (oid: Oid, _wrap: number) => viewText(oid),
+  pg_get_viewdef_name: (name: string) => viewText(findRelationByText(name)),
+  pg_get_viewdef_name_ext: (name: string, _pretty: boolean) => viewText(findRelationByText(name)),
+  pg_get_function_arguments: functionArguments,
+  pg_get_function_identity_arguments: functionIdentityArguments,
+  pg_get_function_result: functionResultText,
+  pg_get_function_arg_default: (oid: Oid, argument: number) => functionArgumentDefault(oid, argument) ?? null,
+  pg_get_function_sqlbody: (oid: Oid) => sqlFunctionBody(oid) ?? null,
+  pg_get_indexdef: (oid: Oid) => indexDefinition(oid, 0, false),
+  pg_get_indexdef_ext: (oid: Oid, column: number, pretty: boolean) => indexDefinition(oid, column, pretty),
+  pg_get_constraintdef: constraintDefinition,
+  pg_get_constraintdef_ext: (oid: Oid, _pretty: boolean) => constraintDefinition(oid),
+  // No catalog row holds an expression, rule, trigger, partition or statistics object.
+  pg_get_expr: nothing,
+  pg_get_expr_ext: nothing,
+  pg_get_ruledef: nothing,
+  pg_get_ruledef_ext: nothing,
+  pg_get_triggerdef: nothing,
+  pg_get_triggerdef_ext: nothing,
+  pg_get_partkeydef: nothing,
+  pg_get_partition_constraintdef: nothing,
+  pg_get_statisticsobjdef: nothing,
+  pg_get_statisticsobjdef_columns: nothing,
+  pg_get_statisticsobjdef_expressions: nothing,
+  pg_get_serial_sequence: nothing,
+  pg_get_replica_identity_index: nothing,
+
+  // properties
+  pg_relation_is_publishable: (oid: Oid) => {
+    const row = classRow(oid);
+    if (row === undefined) return null;
+    return (row.relkind === 'r' || row.relkind === 'p') && row.relpersistence === 'p' && oid >= FIRST_NORMAL_OID;
+  },
+  pg_tablespace_location: (oid: Oid) => {
+    const known = oid === 0 ? undefined : store.tablespace.byOid(oid);
+    if (oid !== 0 && known === undefined) {
+      report('ERROR', { code: SQLSTATE.undefinedObject, message: `tablespace with OID ${oid} does not exist` });
+    }
+    return '';
+  },
+  row_security_active: (oid: Oid) => (classRow(oid) === undefined ? null : false),
+  row_security_active_name: (name: string) => {
+    findRelationByText(name);
+    return false;
+  },
+  pg_column_is_updatable: (oid: Oid) => classRow(oid)?.relkind === 'r',
+  pg_relation_is_updatable: (oid: Oid) => (classRow(oid)?.relkind === 'r' ? 28 : 0),
+});
+
+registerCallInfoBuiltins({
+  pg_typeof: (info) => info.argTypes[0] ?? (0 as Oid),
+  pg_collation_for: collationFor,
+});
+
+class Rows implements SetIterator {
+  value: Datum | readonly Datum[] = null;
+  readonly #iterator: Iterator<readonly Datum[]>;
+  constructor(rows: Iterable<readonly Datum[]>) {
+    this.#iterator = rows[Symbol.iterator]();
+  }
+  next(): boolean {
+    const step = this.#iterator.next();
+    if (step.done === true) return false;
+    this.value = step.value;
+    return true;
+  }
+}
+const CATEGORIES: Readonly<Record<string, string>> = {
+  U: 'unreserved',
+  C: 'unreserved (cannot be function or type name)',
+  T: 'reserved (can be function or type name)',
+  R: 'reserved',
+};
+registerSetBuiltins({
+  pg_get_keywords: () =>
+    new Rows(
+      KEYWORDS.map(([word, code, bare]) => [
+        word,
+        code,
+        bare,
+        CATEGORIES[code] ?? '',
+        bare ? 'can be bare label' : 'requires AS',
+      ]),
+    ),
+  pg_options_to_table: (_info, options: ArrayDatum) =>
+    new Rows(
+      options.elements.map((option) => {
+        const text = String(option);
+        const at = text.indexOf('=');
+        return at < 0 ? [text, null] : [text.slice(0, at), text.slice(at + 1)];
+      }),
+    ),
+});
