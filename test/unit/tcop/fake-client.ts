@@ -3,6 +3,8 @@ import '#adt/load.ts';
 import '#catalog/type-cache.ts';
 import '#functions/load.ts';
 import { Port, type SocketOperations } from '#libpq/port.ts';
+import { dropAllPortals } from '#portal/portal.ts';
+import { dropAllPreparedStatements } from '#portal/prepared.ts';
 import { reportHooks } from '#runtime/error/report.ts';
 import { initializeTimeouts } from '#runtime/timeouts.ts';
 import { registerSessionTimeouts } from '#tcop/interrupts-backend.ts';
@@ -117,5 +119,7 @@ export function converse(...input: Buffer[]): string[] {
     if (!(caught instanceof SessionExit)) throw caught;
   }
   abortOutOfAnyTransaction();
+  dropAllPortals();
+  dropAllPreparedStatements();
   return decode(Buffer.concat(sent));
 }
