@@ -66,6 +66,8 @@ export class Port {
   authenticationMethod = '';
   /** fd -1 marks a port whose socket was closed. */
   #hooks: PortHooks;
+  /** The last read took all there was: trying again before waiting would be a wasted system call. */
+  #drained = false;
   #sent = 0;
   #lastSendError = 0;
   #sending = false;
@@ -96,8 +98,15 @@ export class Port {
   #receive(into: Uint8Array, offset: number, length: number): number {
     for (;;) {
       if (this.fd < 0) return 0;
+      if (this.#drained) {
+        const reason = this.#hooks.waitForSocket(this.fd, 'read', 'ClientRead');
+        this.#hooks.processReadInterrupt(true);
+        if (reason === 'latch') continue;
+        this.#drained = false;
+      }
       const got = this.socket.recv(this.fd, into, offset, length);
       if (got >= 0) {
+        this.#drained = got > 0 && got < length;
         this.#hooks.processReadInterrupt(false);
         return got;
       }
