@@ -43,7 +43,7 @@ test('spawnProcess passes arguments, environment and folder, with default and un
     const [reader, writer] = native.pipe(false) as [number, number];
     native.signalMask('block', [10, 12, 15]);
     native.signalAction(10, native.SIG_ACTION.IGNORE);
-    const script = 'echo "$0/$1"; echo "$A"; pwd; grep -E "Sig(Blk|Ign)" /proc/$$/status';
+    const script = 'echo "$0/$1"; echo "$A"; pwd; exec grep -E "Sig(Blk|Ign)" /proc/self/status';
     const env = ['A=1 2', 'PATH=/usr/bin:/bin'];
     const pid = native.spawnProcess('/bin/sh', ['sh', '-c', script, 'zero', 'ö'], env, [[writer, 1]], '/usr');
     native.closeFd(writer);
