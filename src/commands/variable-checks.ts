@@ -1,11 +1,8 @@
-/** variable-checks.ts — the checks of settings whose meaning lies in types, encodings and catalogs: DateStyle, TimeZone,
- *  client_encoding, default_tablespace and their like. Loading this file registers them.
+/** variable-checks.ts — the checks of settings whose meaning lies in encodings and catalogs: client_encoding,
+ *  default_tablespace and their like. Loading this file registers them; those of dates lie in adt/datetime-guc.ts.
  *
  *  Counterpart: src/backend/commands/variable.c, tablespace.c (check_default_tablespace), ts_cache.c */
-import { checkDateStyle } from '#adt/datetime-settings.ts';
 import { builtin } from '#adt/fmgr.ts';
-import { intervalIn } from '#adt/interval.ts';
-import { findTimeZone, zoneOfOffset } from '#adt/timezone.ts';
 import { quoteQualified } from '#catalog/quote.ts';
 import { store } from '#catalog/rows.ts';
 import { canonicalEncoding } from '#commands/encoding-names.ts';
@@ -14,38 +11,8 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { SOURCES } from '#runtime/guc/define.ts';
 import type { CheckContext } from '#runtime/guc/hooks.ts';
 import { splitIdentifierList } from '#runtime/guc/lists.ts';
-import { record, registerGucHooks, settings } from '#runtime/guc/records.ts';
+import { registerGucHooks } from '#runtime/guc/records.ts';
 
-registerGucHooks('DateStyle', {
-  check: (value, context) => {
-    const reset = String(record('DateStyle').resetValue);
-    const result = checkDateStyle(value, settings.DateStyle, reset);
-    return 'detail' in result ? context.fail({ detail: result.detail }) : result.value;
-  },
-});
-
-const SECONDS_PER_HOUR = 3600;
-
-/** INTERVAL '-7:30': an offset east of Greenwich. */
-function intervalOffset(text: string, context: CheckContext): number {
-  const { months, days, micros } = intervalIn(text);
-  if (months !== 0) context.fail({ detail: 'Cannot specify months in time zone interval.' });
-  if (days !== 0) context.fail({ detail: 'Cannot specify days in time zone interval.' });
-  return -Math.trunc(Number(micros) / 1e6);
-}
-
-/** The canonical name of the zone, which is also what SHOW prints. */
-function checkTimeZone(value: string, context: CheckContext): string {
-  const interval = /^interval\s*'([^']*)'\s*$/i.exec(value);
-  const hours = /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i.test(value) ? Number(value) : undefined;
-  if (interval === null && hours === undefined) return findTimeZone(value)?.name ?? context.fail();
-  const west = interval === null ? Math.trunc(-hours! * SECONDS_PER_HOUR) : intervalOffset(interval[1]!, context);
-  return zoneOfOffset(west)?.name ?? context.fail({ detail: 'UTC timezone offset is out of range.' });
-}
-registerGucHooks('TimeZone', { check: checkTimeZone });
-registerGucHooks('log_timezone', {
-  check: (value, context) => findTimeZone(value)?.name ?? context.fail(),
-});
 registerGucHooks('timezone_abbreviations', {
   check: (value, context) => (['Default', 'Australia', 'India'].includes(value) ? value : context.fail()),
 });
