@@ -71,6 +71,7 @@ const HAS_LOCATION: ReadonlySet<Tag> = new Set<Tag>([
   'RowExpr',
   'CaseExpr',
   'RangeVar',
+  'ColumnDef',
   'ResTarget',
 ]);
 export const leftmost = (a: number, b: number): number => (a < 0 ? b : b < 0 ? a : Math.min(a, b));

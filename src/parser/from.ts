@@ -135,9 +135,7 @@ function rangeSubselect(p: ParseState, r: RangeSubselect): NsItem {
 function missingSubqueryAlias(p: ParseState, r: RangeSubselect): never {
   const select = bodyOf(r.subquery!, 'SelectStmt');
   const isValues = select.valuesLists !== undefined;
-  const inside = smallestLocation(r.subquery);
-  const bytes = Buffer.from(p.sourceText);
-  const at = inside < 0 ? -1 : bytes.lastIndexOf('(', inside);
+  const at = openingParenthesis(Buffer.from(p.sourceText), smallestLocation(r.subquery));
   fail(
     p,
     SQLSTATE.syntaxError,
@@ -145,6 +143,14 @@ function missingSubqueryAlias(p: ParseState, r: RangeSubselect): never {
     at,
     { hint: isValues ? 'For example, FROM (VALUES ...) [AS] foo.' : 'For example, FROM (SELECT ...) [AS] foo.' },
   );
+}
+/** The parenthesis before the sub-select that a location is in: the last one that a query follows. */
+function openingParenthesis(bytes: Buffer, inside: number): number {
+  for (let at = bytes.lastIndexOf('(', inside); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf('(', at - 1)) {
+    const rest = bytes.subarray(at + 1, at + 200).toString();
+    if (/^(\s|--[^\n]*\n|\()*(select|values|with|table)\b/i.test(rest)) return at;
+  }
+  return -1;
 }
 function smallestLocation(value: unknown): number {
   if (typeof value !== 'object' || value === null) return -1;
@@ -163,6 +169,7 @@ function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
   const exprs: Expr[] = [];
   const definitions: (ColumnDefinitions | null)[] = [];
   const locations: number[] = [];
+  const definitionAt: number[] = [];
   const alias = aliasOf(r.alias);
   for (const pair of r.functions!) {
     const [raw, list] = listItems(pair) as [Node, Node | undefined];
@@ -181,6 +188,7 @@ function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
       exprs.push(expr);
       locations.push(rawLocation(node));
       const defined = listItems(list);
+      definitionAt.push(rawLocation(defined[0]));
       definitions.push(defined.length === 0 ? null : columnDefinitions(p, defined));
     }
   }
@@ -209,9 +217,10 @@ function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
       });
     }
     definitions[0] = columnDefinitions(p, r.coldeflist);
+    definitionAt[0] = at;
   }
   const isLateral = lateral || exprs.some((e) => anyExpr(e, (x) => x.kind === 'Var' && x.varlevelsup === 0));
-  return addFunctions(p, names, exprs, definitions, alias, r.ordinality === true, isLateral, locations);
+  return addFunctions(p, names, exprs, definitions, alias, r.ordinality === true, isLateral, locations, definitionAt);
 }
 const srfLocation = (e: Expr | null): number => (e !== null && 'location' in e ? e.location : -1);
 

@@ -241,7 +241,7 @@ function buildCall(
     }
   }
   appendDefaults(candidate, allArgs, actual, declared);
-  const resultType = withPosition(p, location, () => enforceGenericTypes(actual, declared, proc.prorettype));
+  const resultType = enforceGenericTypes(actual, declared, proc.prorettype);
   makeFunctionArguments(p, allArgs, actual, declared);
   let variadic = clauses.variadic && proc.provariadic !== 0;
   let finalArgs = allArgs;

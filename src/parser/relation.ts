@@ -366,10 +366,19 @@ export function addFunctions(
   ordinality: boolean,
   lateral: boolean,
   locations: readonly number[],
+  definitionLocations: readonly number[],
 ): NsItem {
   const all: ColumnDefinitions = { names: [], types: [], typmods: [], collations: [] };
   const functions = exprs.map((expr, i) => {
-    const made = functionColumns(p, names[i]!, expr, definitions[i] ?? null, alias, exprs.length, locations[i]!);
+    const made = functionColumns(
+      p,
+      names[i]!,
+      expr,
+      definitions[i] ?? null,
+      alias,
+      exprs.length,
+      definitions[i] == null ? locations[i]! : definitionLocations[i]!,
+    );
     all.names.push(...made.columns.names);
     all.types.push(...made.columns.types);
     all.typmods.push(...made.columns.typmods);

@@ -136,7 +136,7 @@ function expandRow(p: ParseState, expr: Expr): Column[] {
 export function markTargetOrigins(p: ParseState, list: readonly TargetEntry[]): void {
   for (const entry of list) {
     const v = entry.expr;
-    if (v.kind !== 'Var' || v.varattno === 0) continue;
+    if (v.kind !== 'Var') continue;
     markOrigin(p, entry, v.varno, v.varattno, v.varlevelsup);
   }
 }
