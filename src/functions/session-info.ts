@@ -1,19 +1,12 @@
-/** session-info.ts — who and where am I: version(), current_user, pg_backend_pid(), inet_client_addr() and their kin.
+/** session-info.ts — who and where am I: version(), pg_backend_pid(), inet_client_addr() and their kin.
  *  Counterpart: src/backend/utils/adt/name.c, misc.c, network.c (the inet_* of connections), version.c */
 import type { Datum } from '#adt/datum.ts';
-import { registerBuiltins, registerCallInfoBuiltins } from '#adt/fmgr.ts';
+import { registerBuiltins } from '#adt/fmgr.ts';
 import { inetIn } from '#adt/inet.ts';
-import { explicitSearchPath, searchPath } from '#catalog/namespace.ts';
-import { sessionIdentity } from '#catalog/session-identity.ts';
-import { namespaceRow } from '#catalog/syscache.ts';
 import { type ClientAddress, sessionProviders } from '#functions/providers.ts';
-import { arrayOf } from '#functions/set-iterator.ts';
-import { settings } from '#runtime/guc/guc.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
 import { VERSION_TEXT } from '#runtime/version.ts';
-
-const NAME_OID = 19;
 
 /** Link-local addresses may carry a zone, which inet has no room for. */
 function inetOf(peer: ClientAddress | null): Datum {
@@ -22,33 +15,13 @@ function inetOf(peer: ClientAddress | null): Datum {
 }
 const portOf = (peer: ClientAddress | null): Datum => (peer === null || peer.address === null ? null : peer.port);
 
-/** The first schema of the search path that exists. */
-function currentSchema(): Datum {
-  const first = explicitSearchPath()[0];
-  return first === undefined ? null : (namespaceRow(first)?.nspname ?? null);
-}
-function currentSchemas(withImplicit: boolean): Datum {
-  const schemas = withImplicit ? searchPath() : explicitSearchPath();
-  const names = schemas.map((oid) => namespaceRow(oid)?.nspname).filter((name) => name !== undefined);
-  return arrayOf(NAME_OID, names);
-}
-
 registerBuiltins({
   pgsql_version: () => VERSION_TEXT,
-  current_database: () => sessionIdentity.databaseName,
-  current_user: () => sessionIdentity.userName,
-  session_user: () => sessionIdentity.sessionUserName,
-  current_schema: currentSchema,
-  current_schemas: currentSchemas,
   current_query: () => sessionProviders.currentQuery(),
   pg_backend_pid: () => myProcess.pid,
   pg_postmaster_start_time: () => serverFacts.postmasterStartTime,
   pg_conf_load_time: () => serverFacts.configLoadTime,
   pg_is_in_recovery: () => sessionProviders.inRecovery(),
-  pg_client_encoding: () => settings.client_encoding,
-  getdatabaseencoding: () => 'UTF8',
-  pg_my_temp_schema: () => sessionIdentity.tempNamespace,
-  pg_is_other_temp_schema: () => false,
   pg_jit_available: () => false,
   inet_client_addr: () => inetOf(sessionProviders.client()),
   inet_client_port: () => portOf(sessionProviders.client()),
@@ -57,8 +30,4 @@ registerBuiltins({
   // There are no triggers, and nothing listens.
   pg_trigger_depth: () => 0,
   pg_notification_queue_usage: () => 0,
-});
-
-registerCallInfoBuiltins({
-  pg_typeof: (info) => info.argTypes[0] ?? 705,
 });

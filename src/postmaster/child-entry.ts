@@ -26,6 +26,7 @@ import { forgetLatch } from '#shm/latch.ts';
 import { forgetHeldLWLocks } from '#shm/lwlock.ts';
 import { mapSegment } from '#shm/memory.ts';
 import { initWaiting } from '#shm/wait-event-set.ts';
+import { installExtensionApi } from '#processes/extension-api.ts';
 import { EnterEventLoop } from '#processes/async-worker.ts';
 import { announceReady } from '#storage/ipc/pm-signal.ts';
 import { readSpawnedLaunch } from '#postmaster/launch-encoding.ts';
@@ -60,6 +61,10 @@ export function spawnedChildMain(): never {
   logContext.redirected = record.logPipeWrite >= 0 && record.kind !== 'logger';
   installLogSink();
   myProcess.dataDirectory = record.dataDirectory;
+  myProcess.isUnderPostmaster = true;
+  myProcess.postmasterPid = record.postmasterPid;
+  gucEnvironment.isUnderPostmaster = true;
+  installExtensionApi();
   if (PROCESS_KINDS[record.kind as ProcessKindName].attachesShmem) {
     mapSegment(record.segmentFd, record.segmentSize);
     loadSharedPreloadLibraries();

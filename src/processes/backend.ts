@@ -34,7 +34,7 @@ import { memoryUsageText } from '#runtime/memory-usage.ts';
 import { loadSessionPreloadLibraries } from '#bgworker/load-library.ts';
 import { enterWithSession, reloadConfigurationHere } from '#processes/enter-process.ts';
 import { installExtensionApi } from '#processes/extension-api.ts';
-import { wireProviders } from '#processes/providers.ts';
+import '#processes/query-services.ts';
 import { backendInterruptHooks } from '#tcop/interrupts-backend.ts';
 import { loadHba } from '#tcop/hba.ts';
 import { loadIdent } from '#tcop/ident.ts';
@@ -80,7 +80,6 @@ function environmentOf(launch: LaunchRecord): BackendEnvironment {
       installHooks();
       armQuickDie(port);
       installExtensionApi();
-      wireProviders();
     },
     attached: (port) => {
       reportSession({

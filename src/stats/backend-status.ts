@@ -54,7 +54,7 @@ const Entry = struct('BackendStatus', 576, {
   pad1: bytes(8),
   databaseName: cstring(64),
   userName: cstring(64),
-  pad2: bytes(48),
+  pad2: bytes(64),
 });
 
 let entriesAt = -1;
