@@ -50,6 +50,9 @@ function padded(value: number, width: number, node: FormatNode): string {
   if (node.fill) return String(value);
   return value < 0 ? `-${String(-value).padStart(width, '0')}` : String(value).padStart(width, '0');
 }
+/** %0*d with the sign inside the width. */
+const fixed = (value: number, width: number, node: FormatNode): string =>
+  node.fill ? String(value) : zeroes(value, width);
 /** Letter case of the keyword applied to a name. */
 function cased(name: string, keyword: string): string {
   if (keyword === keyword.toUpperCase()) return name.toUpperCase();
@@ -64,16 +67,18 @@ const adjustYear = (year: number, isInterval: boolean): number => (isInterval ||
 function yearField(id: string, s: Source, node: FormatNode): string {
   const iso = id.startsWith('I');
   const year = adjustYear(iso ? isoWeek(s.day).year : s.year, s.isInterval);
+  // The width allows for a sign when the calendar year has one, even if the ISO year is printed.
+  const sign = adjustYear(s.year, s.isInterval) >= 0 ? 0 : 1;
   switch (id) {
     case 'YYYY':
     case 'IYYY':
-      return padded(year, 4, node);
+      return fixed(year, 4 + sign, node);
     case 'YYY':
     case 'IYY':
-      return padded(year % 1000, 3, node);
+      return fixed(year % 1000, 3 + sign, node);
     case 'YY':
     case 'IY':
-      return padded(year % 100, 2, node);
+      return fixed(year % 100, 2 + sign, node);
     default:
       return String(year % 10);
   }
@@ -170,21 +175,22 @@ function field(id: string, s: Source, node: FormatNode): { text: string; numeric
     case 'DY':
       return plain(cased(DAY_NAMES[s.weekday]!.slice(0, 3), node.text));
     case 'DDD':
-      return number(padded(s.yearDay, 3, node));
+      return number(fixed(s.yearDay, 3, node));
     case 'IDDD': {
-      const iso = isoWeek(s.day);
-      return number(padded((iso.week - 1) * 7 + (s.weekday === 0 ? 7 : s.weekday), 3, node));
+      const fourth = dayFromCivil(isoWeek(s.day).year, 1, 4);
+      const firstMonday = fourth - ((weekdayOfDay(fourth) + 6) % 7);
+      return number(fixed(s.day - firstMonday + 1, 3, node));
     }
     case 'DD':
-      return number(padded(s.mday, 2, node));
+      return number(fixed(s.mday, 2, node));
     case 'D':
       return number(String(s.weekday + 1));
     case 'ID':
       return number(String(s.weekday === 0 ? 7 : s.weekday));
     case 'WW':
-      return number(padded(Math.trunc((s.yearDay - 1) / 7) + 1, 2, node));
+      return number(fixed(Math.trunc((s.yearDay - 1) / 7) + 1, 2, node));
     case 'IW':
-      return number(padded(isoWeek(s.day).week, 2, node));
+      return number(fixed(isoWeek(s.day).week, 2, node));
     case 'Q':
       return s.month === 0 ? plain('') : number(String(Math.trunc((s.month - 1) / 3) + 1));
     case 'CC':

@@ -17,6 +17,7 @@ import '#adt/float.ts';
 import '#adt/format.ts';
 import '#adt/formatting-date-input.ts';
 import '#adt/formatting-date-output.ts';
+import '#adt/formatting-number.ts';
 import '#adt/generate-series-timestamp.ts';
 import '#adt/generate-series.ts';
 import '#adt/hash-functions.ts';
