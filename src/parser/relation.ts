@@ -219,7 +219,7 @@ function completeAlias(
   }
   return makeAlias(
     alias?.aliasname ?? name,
-    given.length === 0 ? [...columns] : [...given, ...columns.slice(given.length)],
+    given.length === 0 ? (columns as string[]) : [...given, ...columns.slice(given.length)],
   );
 }
 
@@ -246,20 +246,7 @@ function enter(
 ): NsItem {
   p.rtable.push(rte);
   const rtindex = p.rtable.length;
-  const columns: NsColumn[] = new Array(types.length);
-  for (let i = 0; i < types.length; i++) {
-    columns[i] = {
-      varno: rtindex,
-      varattno: i + 1,
-      vartype: types[i]!,
-      vartypmod: typmods[i]!,
-      varcollid: collations[i]!,
-      varnosyn: rtindex,
-      varattnosyn: i + 1,
-      dontexpand: false,
-    };
-  }
-  return makeItem(rte, rtindex, columns);
+  return makeItem(rte, rtindex, makeNsColumns(rtindex, types, typmods, collations));
 }
 export const makeItem = (rte: RangeTblEntry, rtindex: number, columns: NsColumn[]): NsItem => ({
   names: rte.eref,
@@ -291,7 +278,47 @@ export function addRelation(
   };
   rte.inh = inh;
   rte.requiredPerms = ACL_SELECT;
-  return enter(p, rte, columns.types, columns.typmods, columns.collations);
+  p.rtable.push(rte);
+  const rtindex = p.rtable.length;
+  return makeItem(rte, rtindex, relationNsColumns(row.oid, rtindex));
+}
+
+/** Column lists of relations by place in the range table: making one for each mention would cost more than the rest of
+ *  analysing a point query. */
+const nsColumnCache = new Map<Oid, NsColumn[][]>();
+function relationNsColumns(relid: Oid, rtindex: number): NsColumn[] {
+  let lists = nsColumnCache.get(relid);
+  if (lists === undefined) {
+    lists = [];
+    nsColumnCache.set(relid, lists);
+  }
+  const cached = lists[rtindex];
+  if (cached !== undefined) return cached;
+  const { types, typmods, collations } = relationColumns(relid);
+  const made = makeNsColumns(rtindex, types, typmods, collations);
+  if (rtindex <= 8) lists[rtindex] = made;
+  return made;
+}
+function makeNsColumns(
+  rtindex: number,
+  types: readonly Oid[],
+  typmods: readonly number[],
+  collations: readonly Oid[],
+): NsColumn[] {
+  const columns: NsColumn[] = new Array(types.length);
+  for (let i = 0; i < types.length; i++) {
+    columns[i] = {
+      varno: rtindex,
+      varattno: i + 1,
+      vartype: types[i]!,
+      vartypmod: typmods[i]!,
+      varcollid: collations[i]!,
+      varnosyn: rtindex,
+      varattnosyn: i + 1,
+      dontexpand: false,
+    };
+  }
+  return columns;
 }
 
 export function addSubquery(
