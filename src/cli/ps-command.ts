@@ -20,13 +20,14 @@ async function askActivity(file: PidFile, env: NodeJS.ProcessEnv): Promise<Answe
   const address = serverAddress(file);
   if (address === undefined) return { rows: [], reason: 'it listens on no address' };
   const candidates = env['PGUSER'] === undefined ? ['postgres', userInfo().username] : [env['PGUSER']];
-  let reason = '';
+  let reason: string | undefined;
   for (const user of candidates) {
     try {
       const options = { ...address, user, database: 'postgres', timeoutMs: ANSWER_MS_MAX };
       return { rows: await queryServer(options, ACTIVITY_QUERY), reason: undefined };
     } catch (caught) {
-      reason = (caught as Error).message;
+      // The first is the likeliest role, so its reason is the one to show.
+      reason ??= (caught as Error).message;
     }
   }
   return { rows: [], reason };

@@ -46,7 +46,7 @@ export function formatLogCsv(entry: LogEntry, context: LogContext): string {
     quoted(fields.context),
     quoted(shown),
     shown === undefined ? '' : positive(fields.position),
-    entry.verbosity === 'verbose' ? quoted(locationOf(fields)) : '',
+    entry.verbosity === 'verbose' ? quoted(locationOf(entry)) : '',
     quoted(context.applicationName),
     quoted(context.backendType),
     positive(context.leaderPid),

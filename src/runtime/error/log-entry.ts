@@ -3,6 +3,7 @@
  *  Counterpart: should_output_to_server(), is_log_level_output(), error_severity(), errcode defaults of src/backend/utils/error/elog.c */
 import type { ErrorFields, Level } from '#runtime/error/report.ts';
 import { LEVELS } from '#runtime/error/report.ts';
+import type { SourceLocation } from '#runtime/error/source-location.ts';
 import type { SqlState } from '#runtime/error/sqlstate.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -17,6 +18,8 @@ export interface LogEntry {
   readonly verbosity: Verbosity;
   /** Statement to show, undefined where log_min_error_statement or the caller hides it. */
   readonly statement: string | undefined;
+  /** Looked up for a verbose entry only. */
+  readonly location?: Partial<SourceLocation> | undefined;
 }
 
 /** What is printed; the client is told the same words. */
@@ -35,10 +38,10 @@ export function codeOf(level: Level, fields: ErrorFields): SqlState {
 }
 
 /** `routine, file:line`, as far as it is known. */
-export function locationOf(fields: ErrorFields): string | undefined {
-  const place = fields.file === undefined ? undefined : `${fields.file}:${fields.line ?? 0}`;
-  if (fields.routine !== undefined && place !== undefined) return `${fields.routine}, ${place}`;
-  return place ?? fields.routine;
+export function locationOf({ location }: LogEntry): string | undefined {
+  if (location?.file === undefined) return location?.routine;
+  const place = `${location.file}:${location.line ?? 0}`;
+  return location.routine === undefined || location.routine === '' ? place : `${location.routine}, ${place}`;
 }
 export const detailOf = (fields: ErrorFields): string | undefined => fields.detailLog ?? fields.detail;
 

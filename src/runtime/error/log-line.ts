@@ -41,7 +41,7 @@ export function formatLogLines(entry: LogEntry, prefix: string, context: LogCont
     line('HINT', fields.hint);
     line('QUERY', fields.internalQuery);
     line('CONTEXT', fields.context);
-    if (verbosity === 'verbose') line('LOCATION', locationOf(fields));
+    if (verbosity === 'verbose') line('LOCATION', locationOf(entry));
   }
   line('STATEMENT', entry.statement);
   return out;

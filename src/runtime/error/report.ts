@@ -54,6 +54,9 @@ export interface ErrorFields {
   line?: number | undefined;
 }
 
+/** The error that carries these fields: its stack says where they were reported (log-entry.ts). */
+export const originOf = new WeakMap<ErrorFields, Error>();
+
 export class PgError extends Error {
   override readonly name = 'PgError';
   readonly code: SqlState;
@@ -63,6 +66,7 @@ export class PgError extends Error {
   ) {
     super(fields.message);
     this.code = fields.code ?? SQLSTATE.internalError;
+    originOf.set(fields, this);
   }
 }
 

@@ -18,6 +18,7 @@ import { LOG_DESTINATIONS, logDestinations, writePipeChunks } from '#runtime/err
 import { followLogTimeZone } from '#runtime/error/log-time.ts';
 import type { Emit, ErrorFields, Level } from '#runtime/error/report.ts';
 import { reportHooks } from '#runtime/error/report.ts';
+import { sourceLocation } from '#runtime/error/source-location.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { myProcess } from '#runtime/my-process.ts';
 
@@ -65,7 +66,9 @@ function refreshFacts(): void {
   followLogTimeZone(settings.log_timezone);
   logContext.pid = myProcess.pid;
   logContext.startSeconds = unixSeconds(myProcess.startTime);
-  logContext.backendType = myProcess.backendType;
+  // A client process is one only when the startup packet has said so.
+  const unknown = logContext.session && logContext.user === undefined;
+  logContext.backendType = unknown ? 'not initialized' : myProcess.backendType;
   logContext.applicationName = settings.application_name;
 }
 
@@ -80,6 +83,7 @@ function toLog(level: Level, fields: ErrorFields): void {
     unixMs: native.realtimeUs() / 1000,
     verbosity: settings.log_error_verbosity as Verbosity,
     statement: shows ? logContext.statement : undefined,
+    location: settings.log_error_verbosity === 'verbose' ? sourceLocation(fields) : undefined,
   };
   const wanted = logDestinations(settings.log_destination);
   const collected = logContext.redirected || loggerSink !== undefined;

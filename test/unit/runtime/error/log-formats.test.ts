@@ -99,11 +99,10 @@ describe('stderr format', () => {
       internalQuery: 'select foo bar baz',
       internalPosition: 16,
       context: 'line 1\nline 2',
-      routine: 'scanner_yyerror',
-      file: 'scan.l',
-      line: 1176,
     };
-    const text = formatLogLines(entry('ERROR', fields, { statement: 'do\n1', verbosity: 'verbose' }), '', session);
+    const location = { routine: 'scanner_yyerror', file: 'scan.l', line: 1176 };
+    const verbose = { statement: 'do\n1', verbosity: 'verbose', location } as const;
+    const text = formatLogLines(entry('ERROR', fields, verbose), '', session);
     expect(text).toBe(
       'ERROR:  42601: two\n\tlines at character 16\nDETAIL:  for the log\nHINT:  hint\nQUERY:  select foo bar baz\n' +
         'CONTEXT:  line 1\n\tline 2\nLOCATION:  scanner_yyerror, scan.l:1176\nSTATEMENT:  do\n\t1\n',
@@ -129,12 +128,14 @@ describe('csvlog', () => {
       code: '23505',
       message: 'duplicate key value violates unique constraint "t_pkey"',
       detail: 'Key (a)=(1) already exists.',
-      routine: '_bt_check_unique',
-      file: 'nbtinsert.c',
-      line: 664,
     };
+    const location = { routine: '_bt_check_unique', file: 'nbtinsert.c', line: 664 };
     expect(
-      line(fields, { statement: "insert into t values(1,'y');", verbosity: 'verbose', unixMs: 1795265205841 }, context),
+      line(
+        fields,
+        { statement: "insert into t values(1,'y');", verbosity: 'verbose', location, unixMs: 1795265205841 },
+        context,
+      ),
     ).toBe(
       '2026-11-21 12:46:45.841 UTC,"postgres","postgres",6754,"[local]",6b0192b5.1a62,1,"INSERT",2026-11-21 12:46:45 UTC,' +
         '3/6,724,ERROR,23505,"duplicate key value violates unique constraint ""t_pkey""","Key (a)=(1) already exists.",,,,,' +
@@ -173,11 +174,11 @@ describe('jsonlog', () => {
       detail: 'de\ntail',
       hint: 'hint',
       context: 'PL/pgSQL function inline_code_block line 1 at RAISE',
-      routine: 'exec_stmt_raise',
-      file: 'pl_exec.c',
-      line: 3891,
     };
-    expect(formatLogJson(entry('WARNING', fields, { verbosity: 'verbose', unixMs: 1795265205843 }), context)).toBe(
+    const location = { routine: 'exec_stmt_raise', file: 'pl_exec.c', line: 3891 };
+    expect(
+      formatLogJson(entry('WARNING', fields, { verbosity: 'verbose', location, unixMs: 1795265205843 }), context),
+    ).toBe(
       '{"timestamp":"2026-11-21 12:46:45.843 UTC","user":"postgres","dbname":"postgres","pid":6754,"remote_host":"[local]",' +
         '"session_id":"6b0192b5.1a62","line_num":1,"ps":"DO","session_start":"2026-11-21 12:46:45 UTC","vxid":"3/8","txid":0,' +
         '"error_severity":"WARNING","state_code":"22012","message":"wörn","detail":"de\\ntail","hint":"hint",' +
