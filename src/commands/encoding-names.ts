@@ -2,7 +2,7 @@
  *
  *  Counterpart: src/common/encnames.c */
 
-/** Canonical names; every one is also known by its own letters and digits. */
+/** Canonical names, each at its number (pg_database.encoding); every one is also known by its own letters and digits. */
 const ENCODINGS = [
   'SQL_ASCII',
   'EUC_JP',
@@ -90,3 +90,6 @@ for (const name of ENCODINGS) {
 
 /** The name that PostgreSQL prints; undefined for no character set. Only letters and digits count, in any case. */
 export const canonicalEncoding = (name: string): string | undefined => byLetters.get(letters(name));
+
+/** pg_encoding_to_char(). */
+export const encodingName = (number: number): string => ENCODINGS[number] ?? '';

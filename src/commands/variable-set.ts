@@ -18,6 +18,7 @@ import {
   mayRead,
   resetAllOptions,
   setConfigOptionExt,
+  settings,
   showOption,
 } from '#runtime/guc/guc.ts';
 import { gucEnvironment } from '#runtime/guc/hooks.ts';
@@ -70,7 +71,8 @@ function argumentText(node: Node, quotes: boolean): string {
 /** The arguments of SET as the one text that the parameter gets; null for none (DEFAULT). */
 export function setArgumentsText(name: string, args: readonly Node[] | undefined): string | null {
   if (args === undefined || args.length === 0) return null;
-  const parameter = findOption(name, true, 'WARNING');
+  // An unknown name is complained about when the value is set.
+  const parameter = findOption(name, true, null);
   if (parameter?.has('LIST_INPUT') !== true && args.length !== 1) {
     report('ERROR', { code: SQLSTATE.invalidParameterValue, message: `SET ${name} takes only one argument` });
   }
@@ -115,6 +117,13 @@ function setMulti(stmt: VariableSetStmt, isTopLevel: boolean): void {
 }
 
 let importSnapshotHook: (identifier: string) => void = (identifier) => {
+  const isolation = settings.transaction_isolation;
+  if (isolation !== 'serializable' && isolation !== 'repeatable read') {
+    report('ERROR', {
+      code: SQLSTATE.featureNotSupported,
+      message: 'a snapshot-importing transaction must have isolation level SERIALIZABLE or REPEATABLE READ',
+    });
+  }
   report('ERROR', { code: SQLSTATE.invalidParameterValue, message: `invalid snapshot identifier: "${identifier}"` });
 };
 /** Whoever keeps exported snapshots takes SET TRANSACTION SNAPSHOT. */

@@ -5,15 +5,13 @@
  *  break a half-done exchange: a malformed length, a timeout while waiting for the packet, a cancel request.
  *  Counterpart: BackendInitialize(), ProcessStartupPacket() of src/backend/postmaster/postmaster.c, InitPostgres() of
  *  src/backend/utils/init/postinit.c */
-import '#adt/load.ts';
 import type { Oid } from '#base/ids.ts';
-import '#catalog/type-cache.ts';
-import '#functions/load.ts';
 import { loadRoles, roleByName } from '#catalog/roles.ts';
 import type { Role } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { databaseByName } from '#catalog/syscache.ts';
 import { sessionProviders } from '#functions/providers.ts';
+import { encodingName } from '#commands/encoding-names.ts';
 import { STARTUP_PACKET_LIMIT } from '#libpq/messages.ts';
 import { Port, type WaitForSocket } from '#libpq/port.ts';
 import { BACKEND } from '#libpq/messages.ts';
@@ -425,6 +423,12 @@ function connectToDatabase(port: Port, role: Role, environment: BackendEnvironme
       code: SQLSTATE.tooManyConnections,
       message: `too many connections for database "${port.database}"`,
     });
+  // What the database was made with; clients that ask for nothing get its encoding.
+  const encoding = encodingName(row.encoding);
+  setInternalOption('server_encoding', encoding);
+  setConfigOption('client_encoding', encoding, 'backend', 'dynamicDefault');
+  setInternalOption('lc_collate', row.datcollate);
+  setInternalOption('lc_ctype', row.datctype);
 }
 
 /** Switches first, then the packet's own settings: what it names twice the latter wins. */

@@ -4,6 +4,8 @@
  *  the table exists in PostgreSQL but not here yet: 0A000, naming the command.
  *  Counterpart: src/backend/tcop/utility.c */
 import type { Node } from '@pgsql/types';
+import { alterSystem } from '#commands/alter-system.ts';
+import { alterSystem } from '#commands/alter-system.ts';
 import { listen, notify, unlisten } from '#commands/async.ts';
 import { checkpointStatement } from '#commands/checkpoint.ts';
 import { discard } from '#commands/discard.ts';
@@ -61,6 +63,8 @@ const COMMANDS: CommandTable = {
     run: (stmt, call) => showVariable(stmt.name ?? '', call.dest),
     columns: (stmt) => showColumns(stmt.name ?? ''),
   },
+  AlterSystemStmt: { run: (stmt, call) => alterSystem(stmt, call.isTopLevel) },
+  AlterSystemStmt: { run: (stmt, call) => alterSystem(stmt, call.isTopLevel) },
   DiscardStmt: { run: (stmt, call) => discard(stmt.target ?? 'DISCARD_ALL', call.isTopLevel) },
   ListenStmt: { run: listen },
   UnlistenStmt: { run: unlisten },

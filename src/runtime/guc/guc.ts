@@ -33,20 +33,22 @@ export { settings };
 
 export type SetResult = 'applied' | 'ignored' | 'failed';
 
-const unrecognized = (name: string, level: Level): undefined => {
+const unrecognized = (name: string, level: Level | null): undefined => {
+  if (level === null) return undefined;
   report(level, { code: SQLSTATE.undefinedObject, message: `unrecognized configuration parameter "${name}"` });
   return undefined;
 };
 
-/** The record of `name`; a dotted name that does not exist becomes a placeholder if `create`. */
-export function findOption(name: string, create: boolean, level: Level): Parameter | undefined {
+/** The record of `name`; a dotted name that does not exist becomes a placeholder if `create`. What cannot be found is
+ *  complained about at `level`, or not at all if that is null. */
+export function findOption(name: string, create: boolean, level: Level | null): Parameter | undefined {
   const found = recordByName(name);
   if (found !== undefined) return found;
   if (!create) return unrecognized(name, level);
   const problem = customNameProblem(name);
   if (problem === undefined) return addPlaceholder(name);
   if (problem === 'unqualified') return unrecognized(name, level);
-  report(level, { code: SQLSTATE.invalidName, ...problem });
+  if (level !== null) report(level, { code: SQLSTATE.invalidName, ...problem });
   return undefined;
 }
 

@@ -56,7 +56,6 @@ export const ungrouped = {
     type: 'int',
     context: 'user',
     category: 'Connections and Authentication / SSL',
-    unit: 'kB',
     boot: 0,
     min: 0,
     max: 0,
