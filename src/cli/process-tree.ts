@@ -56,10 +56,13 @@ const FIXED_KINDS = [
   'archiver',
   'logger',
   'stats collector',
+  'spare backend',
 ] as const;
 
 /** What kind of process a title belongs to. */
 export function kindOfTitle(title: string): string {
+  const starting = /--forkchild (\S+)/.exec(title);
+  if (starting !== null) return `starting ${starting[1]}`;
   const text = title.replace(/^postgres: /, '');
   const fixed = FIXED_KINDS.find((kind) => text === kind || text.startsWith(`${kind} `) || text.includes(`: ${kind}`));
   if (fixed !== undefined) return fixed;

@@ -29,7 +29,7 @@ import { settings } from '#runtime/guc/guc.ts';
 import { processConfigFile } from '#runtime/guc/guc-file.ts';
 import { clearInterruptPending, takeSignal } from '#runtime/interrupts.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
-import { segmentFd, segmentId } from '#shm/memory.ts';
+import { segmentId } from '#shm/memory.ts';
 import { initWaiting, WL, waitLatchOrSocket } from '#shm/wait-event-set.ts';
 import type { LogFilePort } from '#processes/log-files.ts';
 import { LogFiles } from '#processes/log-files.ts';
@@ -93,7 +93,7 @@ function leaveTheOthers(launch: LaunchRecord): void {
     launch.deathPipe,
     launch.interlockFd,
     launch.statsSocket,
-    segmentFd,
+    launch.segmentFd,
   ];
   for (const fd of theirs) if (fd > 2) native.closeFd(fd);
   if (segmentId >= 0) native.unmapShared(segmentId);

@@ -13,6 +13,7 @@ describe('the process tree', () => {
     expect(kindOfTitle('postgres: shop: background writer')).toBe('background writer');
     expect(kindOfTitle('postgres: alice shop 127.0.0.1(54321) idle')).toBe('client backend');
     expect(kindOfTitle('postgres: alice shop [local] SELECT')).toBe('client backend');
+    expect(kindOfTitle('node --x dist/postgres.cjs --forkchild client-backend')).toBe('starting client-backend');
     expect(kindOfTitle('postgres: my worker')).toBe('background worker');
   });
   it('counts uptime in days after the first', () => {
