@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <ctime>
 
 #include "state.h"
@@ -49,8 +50,8 @@ void AllowFork(const char* line) {
   madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK);
 }
 
-/** 0 or -errno. */
-int AllowForkEverywhere() {
+/** Marks mapping by mapping. 0 or -errno. */
+int AllowForkOneByOne() {
   int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -errno;
   size_t filled = 0;
@@ -73,6 +74,45 @@ int AllowForkEverywhere() {
     for (size_t i = line; i < filled; i++) maps_buffer[i - line] = maps_buffer[i];
     filled -= line;
   }
+}
+
+/** Where the kernel's own pages begin, 0 if that is not known. They cannot be marked, and end a marking that meets them. */
+uintptr_t FindKernelPages() {
+  int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  uintptr_t found = 0;
+  size_t filled = 0;
+  for (;;) {
+    ssize_t got = read(fd, maps_buffer + filled, sizeof maps_buffer - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    filled += static_cast<size_t>(got);
+    size_t line = 0;
+    for (size_t i = 0; i < filled; i++) {
+      if (maps_buffer[i] != '\n') continue;
+      maps_buffer[i] = 0;
+      if (found == 0 && strstr(maps_buffer + line, "[vvar") != nullptr) ParseHex(maps_buffer + line, &found);
+      line = i + 1;
+    }
+    for (size_t i = line; i < filled; i++) maps_buffer[i - line] = maps_buffer[i];
+    filled -= line;
+  }
+  close(fd);
+  return found;
+}
+
+constexpr uintptr_t kFirstAddress = 0x10000;
+uintptr_t kernel_pages = 0;
+
+/** 0 or -errno. One call over everything below the kernel's pages: the kernel walks its own list, skips the holes
+ *  (ENOMEM tells of them, afterwards) and does nothing where the mark is right already. */
+int AllowForkEverywhere() {
+  if (kernel_pages == 0) kernel_pages = FindKernelPages();
+  if (kernel_pages > kFirstAddress) {
+    int result = madvise(reinterpret_cast<void*>(kFirstAddress), kernel_pages - kFirstAddress, MADV_DOFORK);
+    if (result == 0 || errno == ENOMEM) return 0;
+  }
+  return AllowForkOneByOne();
 }
 
 void Fork(const Info& info) {
