@@ -2,6 +2,12 @@
 import '#functions/activity.ts';
 import '#functions/guc-functions.ts';
 import '#functions/log-functions.ts';
+import '#functions/memory.ts';
+import '#functions/null-counts.ts';
 import '#functions/session-info.ts';
+import '#functions/session-objects.ts';
 import '#functions/signal-functions.ts';
+import '#functions/size.ts';
 import '#functions/sleep.ts';
+import '#functions/stat-counters.ts';
+import '#functions/without-source.ts';

@@ -5,7 +5,6 @@
  *  Counterpart: src/backend/tcop/utility.c */
 import type { Node } from '@pgsql/types';
 import { alterSystem } from '#commands/alter-system.ts';
-import { alterSystem } from '#commands/alter-system.ts';
 import { listen, notify, unlisten } from '#commands/async.ts';
 import { checkpointStatement } from '#commands/checkpoint.ts';
 import { discard } from '#commands/discard.ts';
@@ -63,7 +62,6 @@ const COMMANDS: CommandTable = {
     run: (stmt, call) => showVariable(stmt.name ?? '', call.dest),
     columns: (stmt) => showColumns(stmt.name ?? ''),
   },
-  AlterSystemStmt: { run: (stmt, call) => alterSystem(stmt, call.isTopLevel) },
   AlterSystemStmt: { run: (stmt, call) => alterSystem(stmt, call.isTopLevel) },
   DiscardStmt: { run: (stmt, call) => discard(stmt.target ?? 'DISCARD_ALL', call.isTopLevel) },
   ListenStmt: { run: listen },

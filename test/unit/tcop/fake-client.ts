@@ -1,7 +1,5 @@
 /** fake-client.ts — a client in the same process: bytes in, the session's bytes out, decoded. */
-import '#adt/load.ts';
-import '#catalog/type-cache.ts';
-import '#functions/load.ts';
+import '#processes/query-services.ts';
 import { Port, type SocketOperations } from '#libpq/port.ts';
 import { dropAllPortals } from '#portal/portal.ts';
 import { dropAllPreparedStatements } from '#portal/prepared.ts';
