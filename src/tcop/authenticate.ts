@@ -3,6 +3,7 @@
  *  Counterpart: ClientAuthentication(), sendAuthRequest(), recv_password_packet(), auth_peer() of
  *  src/backend/libpq/auth.c */
 import '#tcop/hba-functions.ts';
+import '#tcop/tcp-settings.ts';
 import { BACKEND, FRONTEND } from '#libpq/messages.ts';
 import type { Port } from '#libpq/port.ts';
 import { native } from '#platform/native.ts';
