@@ -139,7 +139,7 @@ function runLeading(list: readonly PlannedStmt[], info: CallInfo, args: readonly
 }
 
 /** One result row as the function's value: a record if it has several columns. */
-function valueOf(row: readonly Datum[], query: QueryDesc): Datum {
+function rowValue(row: readonly Datum[], query: QueryDesc): Datum {
   if (row.length === 1) return row[0]!;
   const { columns } = query;
   const record: RecordDatum = {
@@ -160,7 +160,7 @@ function callFunction(info: CallInfo, args: readonly Datum[]): Datum {
   executorRun(query, 1);
   close(query);
   if (info.resultType === TYPE.void || first.row === null) return null;
-  return valueOf(first.row, query);
+  return rowValue(first.row, query);
 }
 
 function openSet(info: CallInfo, args: readonly Datum[]): SetIterator {

@@ -206,15 +206,14 @@ function costSubPlan(node: SubPlan, plan: Plan): void {
 
 /** Plans the WITH list of a query; simple ones used once are put where they are used. */
 export function processCtes(root: PlannerInfo): void {
-  root.query.cteList.forEach((cte, index) => {
+  for (let index = 0; index < root.query.cteList.length; index++) {
+    // Inlining one changes the definitions of those after it: the list is read anew each time.
+    const cte = root.query.cteList[index]!;
     root.ctePlanIds[index] = 0;
-    if (cte.cterefcount === 0 && cte.ctequery.commandType === 'select') return;
-    if (canInline(cte)) {
-      root.query = inlineCte(root.query, cte);
-      return;
-    }
-    planCte(root, cte, index);
-  });
+    if (cte.cterefcount === 0 && cte.ctequery.commandType === 'select') continue;
+    if (canInline(cte)) root.query = inlineCte(root.query, cte);
+    else planCte(root, cte, index);
+  }
 }
 
 function canInline(cte: CommonTableExpr): boolean {
