@@ -2,7 +2,8 @@
  *  asynchronously), unminified (V8's lazy compilation likes it better), with source maps. Imports written as
  *  `require('./x.ts')` stay lazy inside the bundle: esbuild runs such a module at the first call. */
 import { build } from 'esbuild';
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { buildCodeCache } from './build-code-cache.mjs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,5 +39,12 @@ await build({
 const require = createRequire(import.meta.url);
 const wasm = join(dirname(require.resolve('libpg-query/package.json')), 'wasm/libpg-query.wasm');
 copyFileSync(wasm, join(dist, 'libpg-query.wasm'));
+for (const name of readdirSync(dist)) if (name.endsWith('.cache')) rmSync(join(dist, name));
+let cached = 'with a code cache';
+try {
+  if ('postgres' in present) await buildCodeCache(root);
+} catch (caught) {
+  cached = `without a code cache (${caught.message})`;
+}
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-process.stdout.write(`built nodegres ${version}: ${Object.keys(present).join(' ')}\n`);
+process.stdout.write(`built nodegres ${version}: ${Object.keys(present).join(' ')}, ${cached}\n`);

@@ -46,6 +46,3 @@ export function main(argv: readonly string[]): void {
   }
   postmasterMain({ program: `${packageRoot}/bin/postgres`, argv });
 }
-
-// A spawned child runs the bundle itself; bin/postgres calls main.
-if (process.argv[2] === '--forkchild') main(process.argv.slice(2));

@@ -93,6 +93,7 @@ export const NODE_FLAGS: readonly string[] = [
   '--liftoff-only',
   '--max-semi-space-size=2',
   '--no-warnings',
+  '--no-flush-bytecode',
   '--stack-size=3900',
 ];
 
@@ -120,7 +121,7 @@ function spawnChild(record: LaunchRecord): number {
   const env = Object.entries(process.env).map(([key, value]) => `${key}=${value ?? ''}`);
   const asynchronous = record.kind === 'background-worker' && record.workerSlot >= 0 && record.isForked === false;
   const flags = asynchronous && pm.forkMode ? NODE_FLAGS.filter((flag) => flag !== '--single-threaded') : NODE_FLAGS;
-  const argv = [process.execPath, ...flags, `${packageRoot}/dist/postgres.cjs`, '--forkchild', record.kind, TITLE_ROOM];
+  const argv = [process.execPath, ...flags, `${packageRoot}/bin/postgres`, '--forkchild', record.kind, TITLE_ROOM];
   const pid = native.spawnProcess(process.execPath, argv, env, [[0, 0], [1, 1], [2, 2], ...fds]);
   native.closeFd(readEnd);
   return pid;

@@ -6,13 +6,14 @@
 import { MessageWriter } from '#libpq/message-writer.ts';
 import { writeErrorMessage } from '#libpq/error-message.ts';
 import type { Port } from '#libpq/port.ts';
+import { writeCodeCacheIfAsked } from '#platform/code-cache.ts';
 import { native, SIGNAL } from '#platform/native.ts';
 import { activityHooks } from '#runtime/activity/activity-hooks.ts';
 import { initPsDisplay, setPsDisplay } from '#runtime/activity/ps-title.ts';
 import { logContext } from '#runtime/error/log-context.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { exitProcess } from '#runtime/exit-callbacks.ts';
+import { exitProcess, onProcExit } from '#runtime/exit-callbacks.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
@@ -48,6 +49,7 @@ export function main(launch: LaunchRecord): never {
   }
   const socket = launch.spareChannel >= 0 ? awaitConnection(launch.spareChannel) : launch.socket;
   native.signalAction(SIGNAL.USR2, native.SIG_ACTION.IGNORE);
+  onProcExit(writeCodeCacheIfAsked);
   return runBackend(socket, environmentOf(launch));
 }
 
