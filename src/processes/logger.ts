@@ -48,8 +48,18 @@ function failure(work: () => number): number {
   }
 }
 
+/** The server's umask would take from log_file_mode what it gives to the group. */
+function openWithMode(path: string, mode: number, truncate: boolean): number {
+  const umask = process.umask(0o777 & ~mode);
+  try {
+    return failure(() => openAppend(path, mode, truncate));
+  } finally {
+    process.umask(umask);
+  }
+}
+
 const filePort: LogFilePort = {
-  open: (path, mode, truncate) => failure(() => openAppend(path, mode, truncate)),
+  open: openWithMode,
   size: (fd) => failure(() => statFile(`/proc/self/fd/${fd}`).size),
   write: (fd, bytes) => native.writeBytes(fd, bytes, 0, bytes.length),
   close: closeFile,

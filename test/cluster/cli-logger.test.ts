@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { childrenOf, freePort, isAlive, ProgramFolder, until } from '../support/program.ts';
@@ -24,6 +24,7 @@ beforeAll(async () => {
     'logging_collector = on',
     "log_destination = 'stderr,csvlog,jsonlog'",
     "log_filename = 'server-%H%M%S.log'",
+    'log_file_mode = 0640',
     "log_timezone = 'Asia/Tokyo'",
     '',
   ];
@@ -59,6 +60,7 @@ describe('the logger', () => {
       error_severity: 'LOG',
       backend_type: 'postmaster',
     });
+    expect(statSync(join(folder.data, currentLog())).mode & 0o777).toBe(0o640);
     expect(currentLog('csvlog')).toMatch(/^log\/server-\d{6}\.csv$/);
   });
   it('begins new files when asked', async () => {

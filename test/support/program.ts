@@ -2,13 +2,15 @@
  *  every process that was started in it, also after a failure. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const packageFolder = process.env['NODEGRES_PACKAGE'] ?? new URL('../..', import.meta.url).pathname;
+/** fork or spawn: every suite must pass with both. */
+const processModel = process.env['NODEGRES_PROCESS_MODEL'];
 const RUN_MS_MAX = 60_000;
 const POLL_MS = 25;
 
@@ -80,7 +82,10 @@ export class ProgramFolder {
     return { code: status, out: stdout, err: stderr };
   }
   initdb(...args: string[]): Outcome {
-    return this.run('initdb', ['-D', 'data', '-N', '-U', 'postgres', '-A', 'trust', ...args]);
+    const outcome = this.run('initdb', ['-D', 'data', '-N', '-U', 'postgres', '-A', 'trust', ...args]);
+    if (processModel !== undefined && outcome.code === 0)
+      appendFileSync(join(this.data, 'postgresql.conf'), `process_model = ${processModel}\n`);
+    return outcome;
   }
   /** pg_ctl on `data`. Output goes to files: a server that inherited our pipe would keep it open. */
   ctl(...args: string[]): Outcome {
