@@ -18,6 +18,7 @@ import { formatTypeExtended } from '#catalog/format-type.ts';
 import {
   constraintDefinition,
   functionArguments,
+  functionDefinition,
   functionIdentityArguments,
   functionResultText,
   indexDefinition,
@@ -42,6 +43,7 @@ import {
   databaseRow,
   functionArgumentDefault,
   namespaceRow,
+  prettyViewDefinition,
   procRow,
   sqlFunctionBody,
   typeRow,
@@ -71,11 +73,11 @@ function visibleBy<T>(row: (oid: Oid) => T | undefined, namespace: (row: T) => O
 }
 
 /** A view's definition; empty text for anything else. */
-const viewText = (oid: Oid): string | null => {
+const viewText = (oid: Oid, pretty: boolean): string | null => {
   const row = classRow(oid);
   if (row === undefined) return null;
   if (row.relkind !== 'v') return 'Not a view';
-  return viewDefinition(oid) ?? null;
+  return (pretty ? prettyViewDefinition(oid) : viewDefinition(oid)) ?? null;
 };
 
 /** The collation of pg_collation_for's argument. */
@@ -151,14 +153,23 @@ registerBuiltins({
     (oid) => store.tsDict.byOid(oid),
     (row) => row.dictnamespace,
   ),
+  pg_ts_parser_is_visible: visibleBy(
+    (oid) => store.tsParser.byOid(oid),
+    (row) => row.prsnamespace,
+  ),
+  pg_ts_template_is_visible: visibleBy(
+    (oid) => store.tsTemplate.byOid(oid),
+    (row) => row.tmplnamespace,
+  ),
   pg_statistics_obj_is_visible: nothing,
 
   // definitions
-  pg_get_viewdef: viewText,
-  pg_get_viewdef_ext: (oid: Oid, _pretty: boolean) => viewText(oid),
-  pg_get_viewdef_wrap: (oid: Oid, _wrap: number) => viewText(oid),
-  pg_get_viewdef_name: (name: string) => viewText(findRelationByText(name)),
-  pg_get_viewdef_name_ext: (name: string, _pretty: boolean) => viewText(findRelationByText(name)),
+  pg_get_viewdef: (oid: Oid) => viewText(oid, false),
+  pg_get_viewdef_ext: viewText,
+  pg_get_viewdef_wrap: (oid: Oid, _wrap: number) => viewText(oid, true),
+  pg_get_viewdef_name: (name: string) => viewText(findRelationByText(name), false),
+  pg_get_viewdef_name_ext: (name: string, pretty: boolean) => viewText(findRelationByText(name), pretty),
+  pg_get_functiondef: functionDefinition,
   pg_get_function_arguments: functionArguments,
   pg_get_function_identity_arguments: functionIdentityArguments,
   pg_get_function_result: functionResultText,

@@ -3,7 +3,7 @@
 import type { Oid } from '#base/ids.ts';
 import { formatType } from '#catalog/format-type.ts';
 import { relationIsVisible, searchPath } from '#catalog/namespace.ts';
-import { quoteIdentifier, quoteQualified } from '#catalog/quote.ts';
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '#catalog/quote.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { store } from '#catalog/rows.ts';
 import {
@@ -16,10 +16,15 @@ import {
   domainConstraintText,
   functionArgumentDefault,
   indexRow,
+  languageRow,
   namespaceRow,
   opclassRow,
   procRow,
+  sqlFunctionBody,
 } from '#catalog/syscache.ts';
+import { showProc } from '#catalog/reg-types.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 interface Argument {
   readonly name: string;
@@ -42,7 +47,7 @@ function argumentText(a: Argument, isProcedure: boolean): string {
   return `${mode}${a.name === '' ? '' : `${quoteIdentifier(a.name)} `}${formatType(a.type)}`;
 }
 
-function printArguments(proc: ProcRow, withDefaults: boolean, identity: boolean): string {
+function printArguments(proc: ProcRow, withDefaults: boolean): string {
   const list = argumentsOf(proc);
   const aggregate = proc.prokind === 'a' ? aggregateRow(proc.oid) : undefined;
   const orderAt = aggregate !== undefined && aggregate.aggkind !== 'n' ? aggregate.aggnumdirectargs : -1;
@@ -50,7 +55,7 @@ function printArguments(proc: ProcRow, withDefaults: boolean, identity: boolean)
   let printed = 0;
   for (let i = 0; i < list.length; i++) {
     const a = list[i]!;
-    if (a.mode === 't' || (identity && a.mode === 'o')) continue;
+    if (a.mode === 't') continue;
     if (printed === orderAt) out += `${printed > 0 ? ' ' : ''}ORDER BY `;
     else if (printed > 0) out += ', ';
     out += argumentText(a, proc.prokind === 'p');
@@ -66,11 +71,11 @@ function printArguments(proc: ProcRow, withDefaults: boolean, identity: boolean)
 }
 export const functionArguments = (oid: Oid): string | null => {
   const proc = procRow(oid);
-  return proc === undefined ? null : printArguments(proc, true, false);
+  return proc === undefined ? null : printArguments(proc, true);
 };
 export const functionIdentityArguments = (oid: Oid): string | null => {
   const proc = procRow(oid);
-  return proc === undefined ? null : printArguments(proc, false, true);
+  return proc === undefined ? null : printArguments(proc, false);
 };
 export function functionResultText(oid: Oid): string | null {
   const proc = procRow(oid);
@@ -135,4 +140,45 @@ export function constraintDefinition(oid: Oid): string | null {
   const kind = c.contype === 'p' ? 'PRIMARY KEY' : 'UNIQUE';
   const deferral = `${c.condeferrable ? ' DEFERRABLE' : ''}${c.condeferred ? ' INITIALLY DEFERRED' : ''}`;
   return `${kind} (${names.join(', ')})${deferral}`;
+}
+
+const VOLATILITY: Readonly<Record<string, string>> = { i: ' IMMUTABLE', s: ' STABLE', v: '' };
+const PARALLEL: Readonly<Record<string, string>> = { s: ' PARALLEL SAFE', r: ' PARALLEL RESTRICTED', u: '' };
+
+/** The whole CREATE FUNCTION. */
+export function functionDefinition(oid: Oid): string | null {
+  const proc = procRow(oid);
+  if (proc === undefined) return null;
+  if (proc.prokind === 'a') {
+    report('ERROR', {
+      code: SQLSTATE.wrongObjectType,
+      message: `"${proc.proname}" is an aggregate function`,
+    });
+  }
+  const language = languageRow(proc.prolang)?.lanname ?? '';
+  const isProcedure = proc.prokind === 'p';
+  const name = quoteQualified(namespaceRow(proc.pronamespace)?.nspname ?? '', proc.proname);
+  let out = `CREATE OR REPLACE ${isProcedure ? 'PROCEDURE' : 'FUNCTION'} ${name}(${printArguments(proc, true)})\n`;
+  if (!isProcedure) out += ` RETURNS ${functionResultText(oid)}\n`;
+  out += ` LANGUAGE ${quoteIdentifier(language)}\n`;
+  const internal = language === 'internal' || language === 'c';
+  let attributes = `${proc.prokind === 'w' ? ' WINDOW' : ''}${VOLATILITY[proc.provolatile] ?? ''}${PARALLEL[proc.proparallel] ?? ''}`;
+  if (proc.proisstrict) attributes += ' STRICT';
+  if (proc.prosecdef) attributes += ' SECURITY DEFINER';
+  if (proc.proleakproof) attributes += ' LEAKPROOF';
+  const defaultCost = internal ? 1 : 100;
+  if (proc.procost !== defaultCost) attributes += ` COST ${proc.procost}`;
+  if (proc.proretset && proc.prorows !== 1000 && proc.prorows > 0) attributes += ` ROWS ${proc.prorows}`;
+  if (proc.prosupport !== 0) attributes += ` SUPPORT ${showProc(proc.prosupport)}`;
+  if (attributes !== '') out += `${attributes}\n`;
+  for (const setting of proc.proconfig ?? []) {
+    const at = setting.indexOf('=');
+    out += ` SET ${quoteIdentifier(setting.slice(0, at))} TO ${quoteLiteral(setting.slice(at + 1))}\n`;
+  }
+  const body = sqlFunctionBody(oid);
+  if (body !== undefined) return `${out}${body}\n`;
+  if (language === 'c') return `${out}AS ${quoteLiteral(proc.probin ?? '')}, ${quoteLiteral(proc.prosrc)}\n`;
+  let tag = `$${isProcedure ? 'procedure' : 'function'}$`;
+  while (proc.prosrc.includes(tag.slice(0, -1))) tag = `${tag.slice(0, -1)}x$`;
+  return `${out}AS ${tag}${proc.prosrc}${tag}\n`;
 }

@@ -7,7 +7,7 @@
  *  default, `\N` null and `\E` the empty string; trailing defaults are left off. reg* columns are written as OIDs.
  *  One string per catalog costs nothing to load and is shared by all forked children; indexes are built on first use. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -57,14 +57,8 @@ const FILLED = {
   pg_ts_template: 'true',
   pg_type: 'oid < 16384',
 };
-const ORDER = {
-  pg_attribute: 'attrelid, attnum',
-  pg_index: 'indexrelid',
-  pg_aggregate: 'aggfnoid',
-  pg_range: 'rngtypid',
-  pg_auth_members: 'roleid, member',
-  pg_ts_config_map: 'mapcfg, maptokentype, mapseqno',
-};
+/** Rows keep the order in which a scan of the real catalog shows them. */
+const ORDER = 'ctid';
 /** What a running server changed since initdb. */
 const OVERRIDE = {
   pg_class: { relpages: '0', reltuples: '-1', relallvisible: '0' },
@@ -84,8 +78,6 @@ const camel = (name) => name.replace(/_([a-z])/g, (_, c) => c.toUpperCase());
 const literal = (text) => '`' + text.replace(/\\/g, '\\\\').replace(/`/g, '\\`').replace(/\$\{/g, '\\${') + '`';
 const kebab = (name) => name.replaceAll('_', '-');
 
-for (const file of readdirSync(dataDirectory)) if (file.endsWith('.generated.ts')) rmSync(join(dataDirectory, file));
-
 const index = [];
 for (const [table, condition] of Object.entries(FILLED)) {
   const columns = copy(
@@ -99,7 +91,7 @@ for (const [table, condition] of Object.entries(FILLED)) {
       return REG.has(type) ? `${name}::oid` : name;
     })
     .join(', ');
-  const rows = copy(`select ${list} from pg_catalog.${table} where ${condition} order by ${ORDER[table] ?? 'oid'}`);
+  const rows = copy(`select ${list} from pg_catalog.${table} where ${condition} order by ${ORDER}`);
   const defaults = columns.map((_, i) => {
     const counts = new Map();
     for (const row of rows) counts.set(row[i], (counts.get(row[i]) ?? 0) + 1);
@@ -139,6 +131,11 @@ texts(
   'view-definitions',
   'the defining query of each system view',
   `select oid, pg_get_viewdef(oid) from pg_class where relkind = 'v' and oid < 16384 order by oid`,
+);
+texts(
+  'view-definitions-pretty',
+  'the same without parentheses that are not needed, for people to read',
+  `select oid, pg_get_viewdef(oid, true) from pg_class where relkind = 'v' and oid < 16384 order by oid`,
 );
 texts(
   'function-defaults',

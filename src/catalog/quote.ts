@@ -14,5 +14,5 @@ export const quoteQualified = (schema: string | null, name: string): string =>
   schema === null ? quoteIdentifier(name) : `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 export const quoteLiteral = (text: string): string => {
   const body = text.replaceAll("'", "''");
-  return body.includes('\\') ? ` E'${body.replaceAll('\\', '\\\\')}'` : `'${body}'`;
+  return body.includes('\\') ? `E'${body.replaceAll('\\', '\\\\')}'` : `'${body}'`;
 };

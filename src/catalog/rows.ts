@@ -63,6 +63,7 @@ const pgProc = {
   prosupport: oid,
   prokind: text,
   prosecdef: bool,
+  proleakproof: bool,
   proisstrict: bool,
   proretset: bool,
   provolatile: text,
@@ -75,6 +76,7 @@ const pgProc = {
   proargmodes: textArray,
   proargnames: textArray,
   prosrc: text,
+  probin: nullable,
   proconfig: textArray,
 };
 const pgOperator = {
@@ -238,6 +240,8 @@ const pgConstraint = {
 const pgConversion = { oid, conname: text, connamespace: oid, conforencoding: int, contoencoding: int, conproc: oid };
 const pgRange = { rngtypid: oid, rngsubtype: oid, rngmultitypid: oid, rngcollation: oid, rngsubopc: oid };
 const pgTsConfig = { oid, cfgname: text, cfgnamespace: oid };
+const pgTsParser = { oid, prsname: text, prsnamespace: oid };
+const pgTsTemplate = { oid, tmplname: text, tmplnamespace: oid };
 const pgTsDict = { oid, dictname: text, dictnamespace: oid };
 
 export type TypeRow = RowOf<typeof pgType>;
@@ -263,6 +267,8 @@ export type ConstraintRow = RowOf<typeof pgConstraint>;
 export type ConversionRow = RowOf<typeof pgConversion>;
 export type RangeRow = RowOf<typeof pgRange>;
 export type TsConfigRow = RowOf<typeof pgTsConfig>;
+export type TsParserRow = RowOf<typeof pgTsParser>;
+export type TsTemplateRow = RowOf<typeof pgTsTemplate>;
 export type TsDictRow = RowOf<typeof pgTsDict>;
 
 /** The rows of one catalog as objects, made when first wanted, findable by any column. */
@@ -343,5 +349,7 @@ export const store = {
   conversion: new RowStore<ConversionRow>('pg_conversion', pgConversion),
   range: new RowStore<RangeRow>('pg_range', pgRange),
   tsConfig: new RowStore<TsConfigRow>('pg_ts_config', pgTsConfig),
+  tsParser: new RowStore<TsParserRow>('pg_ts_parser', pgTsParser),
+  tsTemplate: new RowStore<TsTemplateRow>('pg_ts_template', pgTsTemplate),
   tsDict: new RowStore<TsDictRow>('pg_ts_dict', pgTsDict),
 } as const;

@@ -6,6 +6,7 @@ import type { Oid } from '#base/ids.ts';
 import { rows as domainConstraintTexts } from '#catalog/data/domain-constraints.generated.ts';
 import { rows as functionBodyTexts } from '#catalog/data/function-bodies.generated.ts';
 import { rows as functionDefaultTexts } from '#catalog/data/function-defaults.generated.ts';
+import { rows as prettyViewTexts } from '#catalog/data/view-definitions-pretty.generated.ts';
 import { rows as viewDefinitionTexts } from '#catalog/data/view-definitions.generated.ts';
 import { unescapeCopy } from '#catalog/facts.ts';
 import { ACCESS_METHOD, TYPE } from '#catalog/oids.ts';
@@ -60,7 +61,10 @@ const attributeLists = new Map<Oid, readonly AttributeRow[]>();
 export function attributes(relid: Oid): readonly AttributeRow[] {
   let list = attributeLists.get(relid);
   if (list === undefined) {
-    list = store.attribute.by('attrelid', relid).filter((a) => a.attnum > 0);
+    list = store.attribute
+      .by('attrelid', relid)
+      .filter((a) => a.attnum > 0)
+      .sort((a, b) => a.attnum - b.attnum);
     attributeLists.set(relid, list);
   }
   return list;
@@ -208,6 +212,10 @@ let viewTexts: Map<number, string> | undefined;
 /** The defining query of a system view. */
 export const viewDefinition = (relid: Oid): string | undefined =>
   (viewTexts ??= textsByOid(viewDefinitionTexts)).get(relid);
+let prettyTexts: Map<number, string> | undefined;
+/** The same as people like to read it. */
+export const prettyViewDefinition = (relid: Oid): string | undefined =>
+  (prettyTexts ??= textsByOid(prettyViewTexts)).get(relid);
 let bodyTexts: Map<number, string> | undefined;
 /** Body of an SQL function written in SQL-standard style; others have theirs in prosrc. */
 export const sqlFunctionBody = (oid: Oid): string | undefined => (bodyTexts ??= textsByOid(functionBodyTexts)).get(oid);

@@ -3,6 +3,8 @@
  *  SELECT, VALUES and set operations are analysed in full; INSERT, UPDATE and DELETE as far as their target; every other
  *  statement is a utility Query around the grammar's node, whose executor analyses what is inside when it runs.
  *  Counterpart: src/backend/parser/analyze.c */
+// Literals of type regtype are read by the parser itself.
+import '#parser/type-string.ts';
 import type { LockingClause, Node, RangeVar, SelectStmt } from '@pgsql/types';
 import type { Oid } from '#base/ids.ts';
 import { FIRST_NORMAL_OID, TYPE } from '#catalog/oids.ts';

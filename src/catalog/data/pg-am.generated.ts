@@ -6,5 +6,5 @@ export const rows = `			t
 405	hash	331
 783	gist	332
 2742	gin	333
-3580	brin	335
-4000	spgist	334`;
+4000	spgist	334
+3580	brin	335`;

@@ -2,15 +2,15 @@
 export const columns = `oid	rolname	rolsuper	rolinherit	rolcreaterole	rolcreatedb	rolcanlogin	rolreplication	rolbypassrls	rolconnlimit	rolpassword	rolvaliduntil`;
 export const defaults = `10	postgres	f	t	f	f	f	f	f	-1	\\N	\\N`;
 export const rows = `		t		t	t	t	t	t
+6171	pg_database_owner
+6181	pg_read_all_data
+6182	pg_write_all_data
 3373	pg_monitor
 3374	pg_read_all_settings
 3375	pg_read_all_stats
 3377	pg_stat_scan_tables
-4200	pg_signal_backend
-4544	pg_checkpoint
 4569	pg_read_server_files
 4570	pg_write_server_files
 4571	pg_execute_server_program
-6171	pg_database_owner
-6181	pg_read_all_data
-6182	pg_write_all_data`;
+4200	pg_signal_backend
+4544	pg_checkpoint`;
