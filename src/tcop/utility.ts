@@ -9,6 +9,7 @@ import { listen, notify, unlisten } from '#commands/async.ts';
 import { checkpointStatement } from '#commands/checkpoint.ts';
 import { discard } from '#commands/discard.ts';
 import { doStatement } from '#commands/do.ts';
+import { explainColumns, explainQuery } from '#commands/explain.ts';
 import { loadStatement } from '#commands/load.ts';
 import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
@@ -61,6 +62,10 @@ const COMMANDS: CommandTable = {
   VariableShowStmt: {
     run: (stmt, call) => showVariable(stmt.name ?? '', call.dest),
     columns: (stmt) => showColumns(stmt.name ?? ''),
+  },
+  ExplainStmt: {
+    run: (stmt, call) => explainQuery(stmt, call.sourceText, call.params, call.dest),
+    columns: explainColumns,
   },
   AlterSystemStmt: { run: (stmt, call) => alterSystem(stmt, call.isTopLevel) },
   DiscardStmt: { run: (stmt, call) => discard(stmt.target ?? 'DISCARD_ALL', call.isTopLevel) },
