@@ -1,6 +1,6 @@
 /** char.ts — the types with a length: "char" (one byte), character(n), character varying(n), name.
  *
- *  "char" is a string of one unit 0x01..0xff, or '' for the zero byte. A bpchar keeps its padding; its comparison,
+ *  "char" is a string of one unit 0x01..0xff, or '' for the zero byte; bytes beyond ASCII are written \ooo. A bpchar keeps its padding; its comparison,
  *  length and casts ignore trailing spaces.
  *  Counterpart: src/backend/utils/adt/char.c, varchar.c, name.c */
 import { compareText } from '#adt/collation.ts';
@@ -58,6 +58,7 @@ export function toBpchar(text: string, typmod: number, explicit: boolean): strin
   const limit = typmod - 4;
   const fitting = cut(text, limit, explicit, 'character');
   const missing = limit - characterLength(fitting);
+  if (limit > 0x3ffffffb) report('ERROR', { message: `invalid memory alloc request size ${limit + 4}` });
   return missing > 0 ? fitting + ' '.repeat(missing) : fitting;
 }
 export function withoutPadding(text: string): string {
@@ -80,10 +81,14 @@ const lengthTypmodOut = (typmod: number): string => (typmod > 4 ? `(${typmod - 4
 /** First byte of the text's UTF-8 form, or an octal escape. */
 function charIn(text: string): string {
   if (text === '') return '';
+  if (/^\\[0-3][0-7][0-7]$/.test(text)) return charFromByte(Number.parseInt(text.slice(1), 8));
   const first = text.charCodeAt(0);
   return charFromByte(first < 0x80 ? first : utf8Bytes(text.slice(0, 2))[0]!);
 }
 const charFromByte = (byte: number): string => (byte === 0 ? '' : String.fromCharCode(byte));
+/** Bytes that are no characters of their own show as octal escapes. */
+const charOut = (value: string): string =>
+  value.charCodeAt(0) >= 0x80 ? `\\${value.charCodeAt(0).toString(8)}` : value;
 const byteOfChar = (value: string): number => (value === '' ? 0 : value.charCodeAt(0));
 
 registerBuiltins({
@@ -104,7 +109,7 @@ registerBuiltins({
   },
 
   charin: charIn,
-  charout: same,
+  charout: charOut,
   charrecv: (bytes: Uint8Array) => {
     expectLength(bytes, 1);
     return charFromByte(bytes[0]!);
@@ -123,8 +128,8 @@ registerBuiltins({
     return charFromByte(value & 0xff);
   },
   text_char: charIn,
-  char_text: same,
-  char_bpchar: same,
+  char_text: charOut,
+  char_bpchar: charOut,
 
   bpcharin: (text: string, _typioparam?: number, typmod = -1) => toBpchar(text, typmod, false),
   bpcharout: same,

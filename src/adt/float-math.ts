@@ -3,6 +3,7 @@
  *  Domain errors and overflow are reported where C's library would set errno. The degree functions are exact at the
  *  angles where people expect it, because each is scaled by its own value at a known angle.
  *  Counterpart: src/backend/utils/adt/float.c */
+import { exactExp, exactLn, exactPower } from '#adt/double-double.ts';
 import { registerBuiltins } from '#adt/fmgr.ts';
 import {
   compareFloats,
@@ -31,7 +32,7 @@ function squareRoot(value: number): number {
   return Math.sqrt(value);
 }
 function exponential(value: number): number {
-  const result = Math.exp(value);
+  const result = exactExp(value);
   if (isInfinite(result) && !isInfinite(value)) floatOverflow();
   if (result === 0 && !isInfinite(value)) floatUnderflow();
   return result;
@@ -42,7 +43,7 @@ function checkLogarithm(value: number): void {
 }
 function naturalLogarithm(value: number): number {
   checkLogarithm(value);
-  return Math.log(value);
+  return exactLn(value);
 }
 function decimalLogarithm(value: number): number {
   checkLogarithm(value);
@@ -60,7 +61,7 @@ export function float8Power(base: number, exponent: number): number {
       'a negative number raised to a non-integer power yields a complex result',
     );
   if (isInfinite(exponent) && Math.abs(base) === 1) return 1;
-  const result = base ** exponent;
+  const result = exactPower(base, exponent);
   if (!isInfinite(base) && !isInfinite(exponent)) {
     if (isInfinite(result)) floatOverflow();
     if (result === 0 && base !== 0) floatUnderflow();

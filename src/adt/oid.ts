@@ -63,7 +63,7 @@ const words = (text: string): string[] => text.split(/[ \t-\r]+/).filter((word) 
 
 /** oidvectors order by length first. */
 export function compareOidVectors(a: ArrayDatum, b: ArrayDatum): number {
-  if (a.elements.length !== b.elements.length) return a.elements.length < b.elements.length ? -1 : 1;
+  if (a.elements.length !== b.elements.length) return a.elements.length - b.elements.length;
   for (let i = 0; i < a.elements.length; i++) {
     const order = compareNumbers(a.elements[i] as number, b.elements[i] as number);
     if (order !== 0) return order;

@@ -43,6 +43,15 @@ const lessEqual = (a: string, b: string): boolean => compareText(a, b) <= 0;
 const greater = (a: string, b: string): boolean => compareText(a, b) > 0;
 const greaterEqual = (a: string, b: string): boolean => compareText(a, b) >= 0;
 
+/** strncmp: the end of a name counts as a zero byte. */
+function compareNames(a: string, b: string): number {
+  if (a.length !== b.length) {
+    if (a.startsWith(b)) return utf8Bytes(a.slice(b.length))[0]!;
+    if (b.startsWith(a)) return -utf8Bytes(b.slice(a.length))[0]!;
+  }
+  return compareText(a, b);
+}
+
 registerBuiltins({
   textin: same,
   textout: same,
@@ -81,7 +90,7 @@ registerBuiltins({
   namele: lessEqual,
   namegt: greater,
   namege: greaterEqual,
-  btnamecmp: compareText,
+  btnamecmp: compareNames,
   nameeqtext: equal,
   namenetext: notEqual,
   namelttext: less,
