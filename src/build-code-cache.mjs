@@ -2,7 +2,7 @@
  *
  *  A failure costs speed, not function: the server starts without a cache, too, so it is reported and the build goes on. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,10 +42,11 @@ function extended(sql, parameter) {
   const value = Buffer.from(parameter);
   const bindBody = Buffer.alloc(4);
   bindBody.writeInt32BE(value.length);
-  const bind = () => message(
-    'B',
-    Buffer.concat([text(''), text('s1'), Buffer.from([0, 0, 0, 1]), bindBody, value, Buffer.from([0, 0])]),
-  );
+  const bind = () =>
+    message(
+      'B',
+      Buffer.concat([text(''), text('s1'), Buffer.from([0, 0, 0, 1]), bindBody, value, Buffer.from([0, 0])]),
+    );
   const describe = message('D', Buffer.concat([Buffer.from('P'), text('')]));
   const execute = message('E', Buffer.concat([text(''), Buffer.from([0, 0, 0, 0])]));
   const sync = message('S', Buffer.alloc(0));
@@ -95,6 +96,9 @@ export async function buildCodeCache(root) {
     server.kill('SIGINT');
     await ended;
     server = undefined;
+    // The server writes files for its owner only; a cache is for everybody who may read the program.
+    for (const name of readdirSync(join(root, 'dist')))
+      if (name.endsWith('.cache')) chmodSync(join(root, 'dist', name), 0o644);
     return true;
   } finally {
     server?.kill('SIGQUIT');

@@ -8,11 +8,7 @@ import type { Memory } from '#base/struct.ts';
 import type { CustomVariable, NumericOptions } from '#runtime/guc/custom-variables.ts';
 import type { WaitOptions } from '#shm/wait-event-set.ts';
 import type { ErrorFields, Level } from '#runtime/error/report.ts';
-import type {
-  BackgroundWorker,
-  BackgroundWorkerHandle,
-  BgwHandleStatus,
-} from '#bgworker/registry.ts';
+import type { BackgroundWorker, BackgroundWorkerHandle, BgwHandleStatus } from '#bgworker/registry.ts';
 import type { LWLockMode } from '#shm/lwlock.ts';
 import type { ShmemStruct } from '#shm/shmem.ts';
 
@@ -99,8 +95,7 @@ const KEY = Symbol.for('nodegres.extension');
 /** The interface of the server that runs this code. Throws outside a server. */
 export function extensionApi(): ExtensionApi {
   const api = (globalThis as Record<symbol, unknown>)[KEY];
-  if (api === undefined)
-    throw new Error('nodegres/extension works only in a module that a Nodegres server loaded');
+  if (api === undefined) throw new Error('nodegres/extension works only in a module that a Nodegres server loaded');
   return api as ExtensionApi;
 }
 export function publishExtensionApi(api: ExtensionApi): void {

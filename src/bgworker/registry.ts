@@ -91,7 +91,10 @@ function saneWorker(worker: BackgroundWorker, level: 'LOG' | 'ERROR'): boolean {
   return true;
 }
 
-const clip = (text: string): string => Buffer.from(text).subarray(0, BGW_MAXLEN - 1).toString('utf8');
+const clip = (text: string): string =>
+  Buffer.from(text)
+    .subarray(0, BGW_MAXLEN - 1)
+    .toString('utf8');
 const normalized = (worker: BackgroundWorker): BackgroundWorker => ({
   ...worker,
   name: clip(worker.name),

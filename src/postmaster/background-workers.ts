@@ -74,8 +74,7 @@ export function workerStateChange(allowNew: boolean): void {
 function adoptDynamicWorker(slot: number, worker: PmWorker['worker'], registrant: number): void {
   const backend = pm.backends.get(registrant);
   if (backend !== undefined) backend.bgworkerNotify = true;
-  else if (registrant !== 0)
-    report('DEBUG1', { message: `worker notification PID ${registrant} is not valid` });
+  else if (registrant !== 0) report('DEBUG1', { message: `worker notification PID ${registrant} is not valid` });
   pm.workers.push({
     worker,
     slot,
@@ -193,5 +192,9 @@ export function resetWorkerCrashTimes(): void {
     worker.slot = slot;
   });
   // The new segment's slots are filled from this list.
-  staticWorkers.splice(0, staticWorkers.length, ...pm.workers.map(({ worker, slot }) => ({ worker, slot, notifyPid: 0 })));
+  staticWorkers.splice(
+    0,
+    staticWorkers.length,
+    ...pm.workers.map(({ worker, slot }) => ({ worker, slot, notifyPid: 0 })),
+  );
 }

@@ -97,11 +97,10 @@ function startSpare(): boolean {
   if (typeof pair === 'number') return false;
   const slot = assignChildSlot();
   const cancelKey = newCancelKey();
-  const pid = slot === 0 ? 0 : launchProcess(
-    'client-backend',
-    { childSlot: slot, cancelKey, spareChannel: pair[1] },
-    'spare backend',
-  );
+  const pid =
+    slot === 0
+      ? 0
+      : launchProcess('client-backend', { childSlot: slot, cancelKey, spareChannel: pair[1] }, 'spare backend');
   native.closeFd(pair[1]);
   if (pid === 0) {
     if (slot !== 0) releaseChildSlot(slot);

@@ -31,7 +31,7 @@ export type LaunchOptions = Partial<
 
 /** Which readiness word a child uses. */
 function readyIndexOf(kind: ProcessKindName, options: LaunchOptions): number {
-  if (!PROCESS_KINDS[kind].attachesShmem || options.admission !== undefined && options.admission !== 'ok') return -1;
+  if (!PROCESS_KINDS[kind].attachesShmem || (options.admission !== undefined && options.admission !== 'ok')) return -1;
   if (options.childSlot !== undefined && options.childSlot > 0) return options.childSlot;
   return readyIndexOfSingle(Object.keys(PROCESS_KINDS).indexOf(kind));
 }

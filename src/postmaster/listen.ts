@@ -108,8 +108,7 @@ function openUnixSockets(): void {
       if (opened++ === 0) setPidFileSocketDirectory(directory);
     } else report('WARNING', { message: `could not create Unix-domain socket in directory "${directory}"` });
   }
-  if (directories.length > 0 && opened === 0)
-    report('FATAL', { message: 'could not create any Unix-domain sockets' });
+  if (directories.length > 0 && opened === 0) report('FATAL', { message: 'could not create any Unix-domain sockets' });
 }
 
 export function openListenSockets(): void {

@@ -6,7 +6,16 @@
  *  killed one, as PostgreSQL does through its System V segment's attach count.
  *  Counterpart: src/backend/utils/init/miscinit.c */
 import { native } from '#platform/native.ts';
-import { exists, FileError, createFileExclusively, overwriteFile, readTextFile, removeFileIfExists, statFile, touchFile } from '#platform/file-system.ts';
+import {
+  exists,
+  FileError,
+  createFileExclusively,
+  overwriteFile,
+  readTextFile,
+  removeFileIfExists,
+  statFile,
+  touchFile,
+} from '#platform/file-system.ts';
 import { POSTGRES_EPOCH_US } from '#platform/clock.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -62,7 +71,12 @@ function refuseIfAlive(path: string, content: string, what: string, isDirectoryL
   });
 }
 
-function createLockFile(path: string, what: string, isDirectoryLock: boolean, beforeRemoval: (old: string) => void): void {
+function createLockFile(
+  path: string,
+  what: string,
+  isDirectoryLock: boolean,
+  beforeRemoval: (old: string) => void,
+): void {
   const content = `${native.getpid()}\n${myProcess.dataDirectory}\n${Math.floor((serverFacts.postmasterStartTime + POSTGRES_EPOCH_US) / 1e6)}\n${settings.port}\n${isDirectoryLock ? '' : socketDirectoryOf(what) + '\n'}`;
   for (let attempt = 0; attempt < 100; attempt++) {
     try {

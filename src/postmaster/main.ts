@@ -5,7 +5,15 @@
  *  Counterpart: PostmasterMain() of src/backend/postmaster/postmaster.c */
 import { currentTimestamp } from '#platform/clock.ts';
 import { native, SIGNAL } from '#platform/native.ts';
-import { changeDirectory, exists, FileError, readTextFile, removeFileIfExists, statFile, writeFile } from '#platform/file-system.ts';
+import {
+  changeDirectory,
+  exists,
+  FileError,
+  readTextFile,
+  removeFileIfExists,
+  statFile,
+  writeFile,
+} from '#platform/file-system.ts';
 import { exitProcess, onProcExit } from '#runtime/exit-callbacks.ts';
 import { installLogSink } from '#runtime/error/sinks.ts';
 import { PgError, report, reportHooks, toPgError } from '#runtime/error/report.ts';
@@ -128,10 +136,7 @@ function readConfiguration(args: PostmasterArguments): void {
   const switches = parsePostgresSwitches(args.argv, 'commandLine');
   if (switches.usageError !== undefined) die(switches.usageError, 1);
   if (switches.positional.length > 0)
-    die(
-      `postgres: invalid argument: "${switches.positional[0]}"\nTry "postgres --help" for more information.\n`,
-      1,
-    );
+    die(`postgres: invalid argument: "${switches.positional[0]}"\nTry "postgres --help" for more information.\n`, 1);
   const problem = selectConfigFiles(switches.dataDirectory, 'postgres');
   if (problem !== undefined) die(problem, 2);
   serverFacts.configLoadTime = currentTimestamp();

@@ -1,8 +1,9 @@
 /** preload.ts — what every forked child will need is loaded once, here, so that all share its pages.
  *
- *  Loading is all the warming there is: the postmaster runs no query. The modules of rare processes stay unloaded.
- *  After it the heap is compacted, because the cost of a fork grows with it. */
+ *  Besides loading, the path of a query is run a few times against nobody (tcop/warm-up.ts). The modules of rare
+ *  processes stay unloaded. */
 import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
+import { warmUp } from '#tcop/warm-up.ts';
 import { warmParser } from '#parser/libpg-query.ts';
 
 const EVERY_SERVER_HAS: readonly ProcessKindName[] = [
@@ -19,4 +20,5 @@ const EVERY_SERVER_HAS: readonly ProcessKindName[] = [
 export function preloadForFork(): void {
   for (const kind of EVERY_SERVER_HAS) PROCESS_KINDS[kind].load();
   warmParser();
+  warmUp();
 }

@@ -11,13 +11,7 @@ import { reportWorkerExit, stopNotifying } from '#postmaster/background-workers.
 import { signalBackends, startSingle } from '#postmaster/children.ts';
 import { type Backend, PM, pm, SHUTDOWN } from '#postmaster/pm-state.ts';
 import { PROCESS_KINDS, type SingleKind } from '#postmaster/process-kinds.ts';
-import {
-  advance,
-  enterRun,
-  handleChildCrash,
-  setState,
-  shutdownCheckpointDone,
-} from '#postmaster/state-machine.ts';
+import { advance, enterRun, handleChildCrash, setState, shutdownCheckpointDone } from '#postmaster/state-machine.ts';
 
 const reaped = new Int32Array(2);
 
@@ -125,7 +119,10 @@ function startupEnded(pid: number, ending: Ending): void {
 
 function backendEnded(backend: Backend, ending: Ending): void {
   const { pid, worker } = backend;
-  const name = worker === undefined ? PROCESS_KINDS[backend.kind].logName : `background worker "${worker.worker.type ?? worker.worker.name}"`;
+  const name =
+    worker === undefined
+      ? PROCESS_KINDS[backend.kind].logName
+      : `background worker "${worker.worker.type ?? worker.worker.name}"`;
   const clean = ending.code === 0 || ending.code === 1;
   if (backend.bgworkerNotify) stopNotifying(pid);
   const released = backend.slot === 0 || releaseChildSlot(backend.slot);

@@ -10,13 +10,7 @@ import { report } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { setQuitReason } from '#storage/ipc/pm-signal.ts';
 import { forgetUnstartedWorkers, resetWorkerCrashTimes } from '#postmaster/background-workers.ts';
-import {
-  countBackends,
-  dismissSpares,
-  signalBackends,
-  signalSingle,
-  startSingle,
-} from '#postmaster/children.ts';
+import { countBackends, dismissSpares, signalBackends, signalSingle, startSingle } from '#postmaster/children.ts';
 import { setPidFileStatus } from '#postmaster/lock-files.ts';
 import { PM, pm, type PmState, SHUTDOWN, type ShutdownMode } from '#postmaster/pm-state.ts';
 import type { SingleKind } from '#postmaster/process-kinds.ts';
@@ -76,7 +70,10 @@ export function requestShutdown(mode: ShutdownMode): void {
 }
 
 function quitChildren(withDeadEnd: boolean): void {
-  signalBackends(SIGNAL.QUIT, withDeadEnd ? ['normal', 'autovacuum', 'bgworker', 'deadEnd'] : ['normal', 'autovacuum', 'bgworker']);
+  signalBackends(
+    SIGNAL.QUIT,
+    withDeadEnd ? ['normal', 'autovacuum', 'bgworker', 'deadEnd'] : ['normal', 'autovacuum', 'bgworker'],
+  );
   for (const kind of QUIT_ORDER) {
     if (kind === 'startup' && pm.single.startup !== 0) pm.startupStatus = 'signaled';
     signalSingle(kind, SIGNAL.QUIT);
@@ -146,7 +143,11 @@ export function advance(): void {
     if (pm.shutdown >= SHUTDOWN.IMMEDIATE || pm.fatalError) setState(PM.WAIT_DEAD_END);
     else beginShutdownCheckpoint();
   }
-  if (pm.state === PM.SHUTDOWN_2 && pm.single.archiver === 0 && countBackends(['normal', 'autovacuum', 'bgworker']) === 0) {
+  if (
+    pm.state === PM.SHUTDOWN_2 &&
+    pm.single.archiver === 0 &&
+    countBackends(['normal', 'autovacuum', 'bgworker']) === 0
+  ) {
     signalSingle('stats-collector', SIGNAL.QUIT);
     setState(PM.WAIT_DEAD_END);
   }

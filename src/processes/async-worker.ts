@@ -23,7 +23,12 @@ export function runAsyncWorker(workerMain: () => unknown): never {
     report('FATAL', { ...error.fields, code: error.code });
   };
   startWakeThread(
-    { segment: segmentId, isSet: myLatch, maybeSleeping: myLatch + Latch.maybeSleeping.offset, deathPipe: serverFacts.deathPipe },
+    {
+      segment: segmentId,
+      isSet: myLatch,
+      maybeSleeping: myLatch + Latch.maybeSleeping.offset,
+      deathPipe: serverFacts.deathPipe,
+    },
     (why) => {
       if (why === 'postmaster-died') native.exitNow(1);
       for (const wake of waiting.splice(0)) wake();

@@ -56,7 +56,8 @@ function round(): void {
   }
   forgetSlowStart();
   const database = chooseDatabase();
-  if (database !== 0 && announceStartingWorker(database, currentTimestamp())) sendPostmasterSignal('startAutovacWorker');
+  if (database !== 0 && announceStartingWorker(database, currentTimestamp()))
+    sendPostmasterSignal('startAutovacWorker');
 }
 
 /** A worker that did not take over within a minute (or the naptime) will not come. */

@@ -33,8 +33,7 @@ export function main(_launch: LaunchRecord): never {
         message: 'terminating autovacuum process due to administrator command',
       });
     handleCommonInterrupts();
-    if (takeSignal(SIGNAL.INT))
-      report('ERROR', { code: SQLSTATE.queryCanceled, message: 'canceling autovacuum task' });
+    if (takeSignal(SIGNAL.INT)) report('ERROR', { code: SQLSTATE.queryCanceled, message: 'canceling autovacuum task' });
   });
   const database = takeStartingWorker(myProcess.pid);
   if (database !== 0) vacuumDatabase(database);

@@ -23,8 +23,7 @@ const INTERNAL_WORKERS: Readonly<Record<string, () => void>> = { ApplyLauncherMa
 function mainOf(worker: BackgroundWorker): (argument: number) => unknown {
   if (worker.libraryName !== 'postgres') return libraryFunction(worker.libraryName, worker.functionName) as never;
   const internal = INTERNAL_WORKERS[worker.functionName];
-  if (internal === undefined)
-    report('ERROR', { message: `internal function "${worker.functionName}" not found` });
+  if (internal === undefined) report('ERROR', { message: `internal function "${worker.functionName}" not found` });
   return internal;
 }
 

@@ -59,7 +59,8 @@ export function handleCommonInterrupts(): boolean {
   clearInterruptPending();
   if (takeSignal(SIGNAL.USR1)) {
     processProcSignalBarrier();
-    if (takeProcSignal('logMemoryContext')) report('LOG_SERVER_ONLY', { message: memoryUsageText(), hideStatement: true });
+    if (takeProcSignal('logMemoryContext'))
+      report('LOG_SERVER_ONLY', { message: memoryUsageText(), hideStatement: true });
   }
   if (!takeSignal(SIGNAL.HUP)) return false;
   reloadConfigurationHere();
@@ -109,4 +110,3 @@ function pause(ms: number): void {
     resetLatch();
   }
 }
-

@@ -5,12 +5,7 @@
  *  Counterpart: CreateLWLocks() of src/backend/storage/lmgr/lwlock.c */
 import { report } from '#runtime/error/report.ts';
 import { mem } from '#shm/memory.ts';
-import {
-  LWLOCK_STRIDE,
-  MAX_NAMED_TRANCHES,
-  NamedTranche,
-  TrancheDirectory,
-} from '#shm/lwlock-layout.ts';
+import { LWLOCK_STRIDE, MAX_NAMED_TRANCHES, NamedTranche, TrancheDirectory } from '#shm/lwlock-layout.ts';
 import {
   FIRST_USER_TRANCHE,
   INDIVIDUAL_LWLOCKS,
@@ -39,8 +34,7 @@ export function setTrancheRequestsOpen(open: boolean): void {
 
 /** From a shmem_request_hook only: `locks` LWLocks under a name. */
 export function requestNamedLWLockTranche(name: string, locks: number): void {
-  if (!requestsOpen)
-    report('FATAL', { message: 'cannot request additional LWLocks outside shmem_request_hook' });
+  if (!requestsOpen) report('FATAL', { message: 'cannot request additional LWLocks outside shmem_request_hook' });
   requests.push({ name, locks });
 }
 

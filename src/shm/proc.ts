@@ -82,7 +82,13 @@ function buildFreeLists(): void {
   }
 }
 
-const ROLE_FIELDS = ['walWriterProc', 'checkpointerProc', 'archiverProc', 'startupProc', 'backgroundWriterProc'] as const;
+const ROLE_FIELDS = [
+  'walWriterProc',
+  'checkpointerProc',
+  'archiverProc',
+  'startupProc',
+  'backgroundWriterProc',
+] as const;
 export type AdvertisedRole = (typeof ROLE_FIELDS)[number];
 /** Publishes this process under a role, so that others find its latch. */
 export function advertiseRole(role: AdvertisedRole): void {

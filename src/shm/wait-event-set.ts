@@ -53,8 +53,7 @@ export const epollDescriptor = (): Fd => epoll;
 function watch(fd: Fd, wanted: number): void {
   const now = watched.get(fd);
   if (now === wanted) return;
-  const result =
-    now === undefined ? native.epollAdd(epoll, fd, wanted, fd) : native.epollModify(epoll, fd, wanted, fd);
+  const result = now === undefined ? native.epollAdd(epoll, fd, wanted, fd) : native.epollModify(epoll, fd, wanted, fd);
   if (result < 0) throw new Error(`epoll_ctl failed: ${native.errorMessage(-result)}`);
   watched.set(fd, wanted);
 }

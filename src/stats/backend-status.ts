@@ -120,7 +120,12 @@ export function reportClient(client: ClientIdentity): void {
   Entry.clientPort.set(mem, mine, client.port);
   endWrite();
 }
-export function reportSession(session: { databaseId: number; databaseName: string; userId: number; userName: string }): void {
+export function reportSession(session: {
+  databaseId: number;
+  databaseName: string;
+  userId: number;
+  userName: string;
+}): void {
   if (mine < 0) return;
   beginWrite();
   Entry.databaseId.set(mem, mine, session.databaseId);

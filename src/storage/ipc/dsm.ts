@@ -131,8 +131,7 @@ export function dsmCreate(size: number): DsmSegment {
 
 /** undefined if the segment is gone. */
 export function dsmAttach(handle: DsmHandle): DsmSegment | undefined {
-  if (attached.has(handle))
-    report('ERROR', { message: "can't attach the same segment more than once" });
+  if (attached.has(handle)) report('ERROR', { message: "can't attach the same segment more than once" });
   const found = locked(() => {
     const slot = (handle - 1) % 256;
     if (slot < 0 || slot >= MAX_AREAS || handleOf(slot) !== handle) return undefined;
