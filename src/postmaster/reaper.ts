@@ -66,10 +66,14 @@ function crash(name: string, pid: number, ending: Ending): void {
 function singleEnded(kind: SingleKind, pid: number, ending: Ending): void {
   if (kind === 'wal-receiver') return;
   const row = PROCESS_KINDS[kind];
-  if (kind === 'startup') return startupEnded(pid, ending);
+  if (kind === 'startup') {
+    startupEnded(pid, ending);
+    return;
+  }
   if (kind === 'checkpointer') {
-    if (ending.code === 0 && pm.state === PM.SHUTDOWN) return shutdownCheckpointDone();
-    return crash(row.logName, pid, ending);
+    if (ending.code === 0 && pm.state === PM.SHUTDOWN) shutdownCheckpointDone();
+    else crash(row.logName, pid, ending);
+    return;
   }
   if (kind === 'logger') {
     // Its loss is nobody's but its own: log output waits in the pipe until the next one reads it.
@@ -98,7 +102,7 @@ function startupEnded(pid: number, ending: Ending): void {
   if (ending.code === 3) {
     report('LOG', { message: 'shutdown at recovery target' });
     pm.startupStatus = 'notRunning';
-    pm.shutdown = pm.shutdown > SHUTDOWN.SMART ? pm.shutdown : SHUTDOWN.SMART;
+    pm.shutdown = Math.max(pm.shutdown, SHUTDOWN.SMART) as typeof pm.shutdown;
     signalBackends(SIGNAL.TERM, ['normal', 'autovacuum', 'bgworker']);
     setState(PM.WAIT_BACKENDS);
     return;

@@ -267,7 +267,6 @@ export function readActivityOfPid(pid: number): string {
     if (Entry.pid.get(mem, at) !== pid) continue;
     const length = Math.min(Entry.activityLength.get(mem, at), activitySize);
     const text = Buffer.from(mem.u8.buffer, activityOf(id), length).toString('latin1');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly what must not reach the log
     return text.replace(/[^\x20-\x7e\n\t]/g, '?');
   }
   return '';

@@ -11,6 +11,7 @@ import { dropUnnamedStatement, execBind, execDescribe, execExecute, execParse } 
 import { resetSessionState } from '#tcop/session-state.ts';
 import { execSimpleQuery } from '#tcop/simple-query.ts';
 import { parseStartupPacket } from '#tcop/startup-packet.ts';
+import { installUtility } from '#tcop/utility.ts';
 import { finishXactCommand } from '#tcop/xact-command.ts';
 import { initializeTimeouts } from '#runtime/timeouts.ts';
 import { monotonicMs } from '#platform/clock.ts';
@@ -67,6 +68,7 @@ export function warmUp(): void {
   const hooks = { waitForSocket: () => 'socket' as const, processReadInterrupt() {}, processWriteInterrupt() {} };
   const port = new Port(0, { family: 'unix', address: '', port: 0 }, undefined, nowhere, hooks);
   loadRoles();
+  installUtility();
   parseStartupPacket(frontend([0, 3, 0, 0], 'user\0postgres\0database\0postgres\0\0'));
   resetSessionState(port);
   initializeTimeouts({ now: monotonicMs, setAlarm() {} });

@@ -196,7 +196,12 @@ export class Cluster {
     const { child } = this;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
     child.kill(signal);
-    await waitFor(`the server to end after ${signal}`, () => child.exitCode !== null || child.signalCode !== null, seconds, () => this.#log);
+    await waitFor(
+      `the server to end after ${signal}`,
+      () => child.exitCode !== null || child.signalCode !== null,
+      seconds,
+      () => this.#log,
+    );
     return child.exitCode;
   }
 

@@ -81,9 +81,7 @@ async function main(): Promise<void> {
   const expected = [0, 1, 2].map((lock) => done.reduce((sum, one) => sum + one.mine[lock]!, 0));
   const found = [0, 1, 2].map((lock) => mem.i32[(counters + 4 * lock) >>> 2]!);
   const violations = done.reduce((sum, one) => sum + one.violations, 0);
-  console.log(
-    JSON.stringify({ expected, counters: found, violations: [violations, 0, 0], failures: [], stopped: 0 }),
-  );
+  console.log(JSON.stringify({ expected, counters: found, violations: [violations, 0, 0], failures: [], stopped: 0 }));
 }
 
 if (isMainThread) main();

@@ -8,7 +8,13 @@ import { exitProcess, resetExitCallbacks } from '#runtime/exit-callbacks.ts';
 import { reportHooks } from '#runtime/error/report.ts';
 import { useSignalWords } from '#runtime/interrupts.ts';
 import { becomeProcess } from '#runtime/my-process.ts';
-import { initializeLWLock, lwLockAcquire, lwLockAcquireOrWait, lwLockConditionalAcquire, lwLockRelease } from '#shm/lwlock.ts';
+import {
+  initializeLWLock,
+  lwLockAcquire,
+  lwLockAcquireOrWait,
+  lwLockConditionalAcquire,
+  lwLockRelease,
+} from '#shm/lwlock.ts';
 import { LWLOCK_STRIDE } from '#shm/lwlock-layout.ts';
 import { mapSegment, mem } from '#shm/memory.ts';
 import { initProcess, procShmem, setProcCounts } from '#shm/proc.ts';
@@ -88,7 +94,8 @@ for (let child = 0; child < processes; child++) {
     state = seed + child * 7919;
     initProcess('client');
     const mine = work();
-    mine.forEach((count, lock) => Atomics.store(mem.i32, (resultsAt + 16 * child + 4 * lock) >>> 2, count));
+    for (const [lock, count] of mine.entries())
+      Atomics.store(mem.i32, (resultsAt + 16 * child + 4 * lock) >>> 2, count);
     exitProcess(0);
   }
   children.push(pid);
@@ -125,4 +132,6 @@ for (let child = 0; child < processes; child++)
     expected[lock]! += Atomics.load(mem.i32, (resultsAt + 16 * child + 4 * lock) >>> 2);
 const counters = expected.map((_, lock) => mem.i32[book(lock, 0)]!);
 const violations = expected.map((_, lock) => mem.i32[book(lock, 3)]!);
-console.log(JSON.stringify({ expected, counters, violations, failures, stopped, ms: Math.round(monotonicMs() - started) }));
+console.log(
+  JSON.stringify({ expected, counters, violations, failures, stopped, ms: Math.round(monotonicMs() - started) }),
+);
