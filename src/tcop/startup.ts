@@ -50,7 +50,7 @@ import {
   startupBodyLength,
   unframedError,
 } from '#tcop/startup-packet.ts';
-import { installUtility } from '#tcop/utility.ts';
+import '#tcop/utility.ts';
 import {
   abortOutOfAnyTransaction,
   commitTransactionCommand,
@@ -139,7 +139,6 @@ function resolveHostname(port: Port): void {
 }
 
 function beginClientCommunication(port: Port): void {
-  installUtility();
   resetSessionState(port);
   session.clientAuthInProgress = true;
   initializeTimeouts({ now: monotonicMs, setAlarm: (milliseconds) => void native.setAlarm(milliseconds) });

@@ -122,7 +122,5 @@ function utilityColumns(utilityStmt: unknown): ResultColumn[] | null {
   return command?.columns?.(bodyOf(node, tag) as never) ?? null;
 }
 
-export function installUtility(): void {
-  utilityHooks.process = processUtility;
-  utilityHooks.resultColumns = utilityColumns;
-}
+utilityHooks.process = processUtility;
+utilityHooks.resultColumns = utilityColumns;

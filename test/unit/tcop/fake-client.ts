@@ -8,7 +8,7 @@ import { initializeTimeouts } from '#runtime/timeouts.ts';
 import { registerSessionTimeouts } from '#tcop/interrupts-backend.ts';
 import { runSession, sendErrorToClient, SessionExit, sessionHooks } from '#tcop/session.ts';
 import { resetSessionState } from '#tcop/session-state.ts';
-import { installUtility } from '#tcop/utility.ts';
+import '#tcop/utility.ts';
 import { abortOutOfAnyTransaction } from '#transam/xact.ts';
 
 export function message(type: string, ...parts: (string | number[] | Buffer)[]): Buffer {
@@ -102,7 +102,6 @@ export function converse(...input: Buffer[]): string[] {
     processWriteInterrupt() {},
   });
   resetSessionState(port);
-  installUtility();
   initializeTimeouts({ now: () => 0, setAlarm() {} });
   registerSessionTimeouts();
   const leave = (code: number): never => {
