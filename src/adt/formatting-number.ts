@@ -17,6 +17,7 @@ import {
   pow10,
   roundNumeric,
 } from '#adt/numeric.ts';
+import { numericPower } from '#adt/numeric-math.ts';
 import { notSupported } from '#adt/value-errors.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -173,6 +174,7 @@ class NumberWriter {
   private digitsBegun = false;
   private last = -1;
   private count: number;
+  private end: number | undefined;
   constructor(
     private readonly d: Description,
     private readonly number: string,
@@ -200,7 +202,7 @@ class NumberWriter {
       if (node.key === null) this.out += node.text;
       else this.action(node.key.id);
     }
-    return this.out;
+    return this.end === undefined ? this.out : this.out.slice(0, this.end);
   }
   private action(id: string): void {
     const { d } = this;
@@ -302,6 +304,10 @@ class NumberWriter {
     } else if (char !== undefined) {
       this.out += char;
       this.digitsBegun = true;
+    } else {
+      // PostgreSQL writes the terminator of the digits here, which ends the whole text ("NaN" under '999.99PR').
+      this.end ??= this.out.length;
+      this.digitsBegun = true;
     }
     if (char !== undefined) this.at++;
   }
@@ -361,15 +367,14 @@ function romanText(d: Description, nodes: readonly FormatNode[], value: bigint):
 function numericScientific(value: Numeric, places: number): string {
   const negative = value.unscaled < 0n;
   let digits = String(negative ? -value.unscaled : value.unscaled);
-  let exponent = value.unscaled === 0n ? 0 : digits.length - 1 - value.scale;
+  const exponent = value.unscaled === 0n ? 0 : digits.length - 1 - value.scale;
   const keep = places + 1;
   if (digits.length > keep) {
     const drop = pow10(digits.length - keep);
-    const rounded = String((BigInt(digits) + drop / 2n) / drop);
-    if (rounded.length > keep) exponent++;
-    digits = rounded.slice(0, keep);
+    // A carry out of the first digit gives two digits before the point, as PostgreSQL 15 does.
+    digits = String((BigInt(digits) + drop / 2n) / drop);
   } else digits = digits.padEnd(keep, '0');
-  const mantissa = places > 0 ? `${digits[0]}.${digits.slice(1)}` : digits[0]!;
+  const mantissa = places > 0 ? `${digits.slice(0, -places)}.${digits.slice(-places)}` : digits;
   return `${negative ? '-' : ' '}${mantissa}e${exponentText(exponent)}`;
 }
 const exponentText = (exponent: number): string =>
@@ -402,12 +407,10 @@ function integerToChar(value: number | bigint, format: string, isInt4: boolean):
   let shown = BigInt(value);
   if (d.multiply) {
     shown *= 10n ** BigInt(d.multi);
-    const limit = isInt4 ? 31n : 63n;
-    if (shown >= 1n << limit || shown < -(1n << limit))
-      report('ERROR', {
-        code: SQLSTATE.numericValueOutOfRange,
-        message: `${isInt4 ? 'integer' : 'bigint'} out of range`,
-      });
+    // The product of an int4 wraps around, that of an int8 is checked.
+    if (isInt4) shown = BigInt.asIntN(32, shown);
+    else if (BigInt.asIntN(64, shown) !== shown)
+      report('ERROR', { code: SQLSTATE.numericValueOutOfRange, message: 'bigint out of range' });
     d.pre += d.multi;
   }
   return layOut(d, nodes, d.post > 0 ? `${shown}.${'0'.repeat(d.post)}` : String(shown));
@@ -461,8 +464,7 @@ function floatToChar(value: number, format: string, significant: number): string
   if (format === '') return '';
   const d = describe(nodes);
   if (d.roman) {
-    const whole = BigInt(Number.isFinite(value) ? fixedText(value, 0) : '9999999999');
-    return romanText(d, nodes, whole);
+    return romanText(d, nodes, Math.abs(value) < 1e9 ? BigInt(fixedText(value, 0)) : 0n);
   }
   if (d.scientific) return Number.isFinite(value) ? floatScientific(value, d.post) : scientificOverflow(d);
   let shown = value;
@@ -587,7 +589,7 @@ class NumberReader {
         this.sign = next;
         this.at++;
       }
-    } else if (!isRead && !d.localeSign && !d.plus && !d.minus) {
+    } else if (!isRead && !d.localeSign && (d.plus || d.minus)) {
       const char = input[this.at];
       if (char === '-' || char === '+') this.sign = char;
     }
@@ -603,7 +605,7 @@ function toNumber(input: string, format: string): Numeric | null {
   if (d.zeroStart > 0) d.zeroStart--;
   const { text, post } = new NumberReader(d, input).run(nodes);
   const value = applyNumericTypmod(numericIn(text), numericTypmod(d.pre + d.multi + post, post));
-  return d.multiply ? multiplyNumerics(value, numeric(1n, d.multi)) : value;
+  return d.multiply ? multiplyNumerics(value, numericPower(numericFromInt(10), numericFromInt(-d.multi))) : value;
 }
 
 registerBuiltins({

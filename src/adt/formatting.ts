@@ -3,6 +3,9 @@
  *  Keywords match exactly in the case they are listed; the longest wins. What is no keyword stands for itself.
  *  Parsed templates are kept, since the same one serves every row.
  *  Counterpart: parse_format() of src/backend/utils/adt/formatting.c */
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+
 export interface Keyword {
   readonly name: string;
   /** Upper-case id shared by the spellings; sign of case is in `name`. */
@@ -173,6 +176,8 @@ export const parseNumberFormat = cached((text) => parse(text, NUMBER_TABLE, fals
 
 /** "ST", "ND", "RD", "TH" for a number's text. */
 export function ordinal(number: string, upper: boolean): string {
+  if (!/[0-9]$/.test(number))
+    report('ERROR', { code: SQLSTATE.invalidTextRepresentation, message: `"${number}" is not a number` });
   const last = number[number.length - 2] === '1' ? '0' : number[number.length - 1];
   const suffix = last === '1' ? 'st' : last === '2' ? 'nd' : last === '3' ? 'rd' : 'th';
   return upper ? suffix.toUpperCase() : suffix;

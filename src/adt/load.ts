@@ -27,6 +27,8 @@ import '#adt/inet.ts';
 import '#adt/int.ts';
 import '#adt/int8.ts';
 import '#adt/interval.ts';
+import '#adt/json.ts';
+import '#adt/jsonb.ts';
 import '#adt/like.ts';
 import '#adt/misc-pseudo-types.ts';
 import '#adt/numeric-functions.ts';
