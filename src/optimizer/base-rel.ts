@@ -38,7 +38,9 @@ export interface RelPath {
 }
 
 interface Scan {
+  /** With the costs of opening the relation and of its pages; what each row costs comes on top. */
   readonly plan: Plan;
+  readonly perTuple: number;
   readonly tuples: number;
   readonly required: PlanParam[];
   readonly keepsRows: boolean;
@@ -81,8 +83,9 @@ export class BaseRelation {
     const plan = scan.plan;
     plan.planRows = clampRows(scan.tuples * clauseListSelectivity(plan.qual, stats));
     const qualCost = exprCost(plan.qual);
+    const run = plan.totalCost - plan.startupCost + (scan.perTuple + qualCost.perTuple) * scan.tuples;
     plan.startupCost += qualCost.startup;
-    plan.totalCost += qualCost.startup + qualCost.perTuple * scan.tuples;
+    plan.totalCost = plan.startupCost + run;
     plan.planWidth = targetsWidth(targets);
     const { startupCost: startup, totalCost: total, planRows: rows, planWidth: width } = plan;
     const relids = 1n << BigInt(this.rtindex);
@@ -168,9 +171,8 @@ export class BaseRelation {
     const density = Math.floor((8192 - 24) / (width + 28));
     const tuples = row === undefined || row.reltuples < 0 ? Math.max(1, pages * density) : row.reltuples;
     this.#tuples = tuples;
-    const total = settings.seq_page_cost * pages + cpuTupleCost() * tuples;
-    const plan: Plan = { kind: 'SeqScan', ...this.#fields(quals, 0, total) };
-    return { plan, tuples, required: [], keepsRows: false };
+    const plan: Plan = { kind: 'SeqScan', ...this.#fields(quals, 0, settings.seq_page_cost * pages) };
+    return { plan, perTuple: cpuTupleCost(), tuples, required: [], keepsRows: false };
   }
 
   #functionScan(quals: Expr[]): Scan {
@@ -182,12 +184,12 @@ export class BaseRelation {
     const startup = cost.startup + cost.perTuple;
     const plan: Plan = {
       kind: 'FunctionScan',
-      ...this.#fields(quals, startup, startup + cpuTupleCost() * tuples),
+      ...this.#fields(quals, startup, startup),
       functions,
       funcordinality: rte.funcordinality,
     };
     this.#tuples = tuples;
-    return { plan, tuples, required, keepsRows: true };
+    return { plan, perTuple: cpuTupleCost(), tuples, required, keepsRows: true };
   }
 
   #valuesScan(quals: Expr[]): Scan {
@@ -197,9 +199,9 @@ export class BaseRelation {
     const tuples = valuesLists.length;
     this.#tuples = tuples;
     this.#unique = true;
-    const total = (cpuTupleCost() + cpuOperatorCost()) * tuples;
     return {
-      plan: { kind: 'ValuesScan', ...this.#fields(quals, 0, total), valuesLists },
+      plan: { kind: 'ValuesScan', ...this.#fields(quals, 0, 0), valuesLists },
+      perTuple: cpuOperatorCost() + cpuTupleCost(),
       tuples,
       required,
       keepsRows: false,
@@ -217,9 +219,8 @@ export class BaseRelation {
       if (start === null) throw new Error(`could not find plan for CTE "${rte.ctename}"`);
       const tuples = clampRows(start.planRows * 10);
       this.#tuples = tuples;
-      const total = 2 * cpuTupleCost() * tuples;
-      const plan: Plan = { kind: 'WorkTableScan', ...this.#fields(quals, 0, total), wtParam: owner.wtParam };
-      return { plan, tuples, required: [], keepsRows: true };
+      const plan: Plan = { kind: 'WorkTableScan', ...this.#fields(quals, 0, 0), wtParam: owner.wtParam };
+      return { plan, perTuple: 2 * cpuTupleCost(), tuples, required: [], keepsRows: true };
     }
     const index = owner.query.cteList.findIndex((cte) => cte.ctename === rte.ctename);
     const planId = owner.ctePlanIds[index] ?? 0;
@@ -230,11 +231,11 @@ export class BaseRelation {
     const initPlan = owner.initPlans.find((candidate) => candidate.planId === planId);
     const plan: Plan = {
       kind: 'CteScan',
-      ...this.#fields(quals, 0, 2 * cpuTupleCost() * tuples),
+      ...this.#fields(quals, 0, 0),
       ctePlanId: planId,
       cteParam: initPlan?.setParam[0] ?? 0,
     };
-    return { plan, tuples, required: [], keepsRows: true };
+    return { plan, perTuple: 2 * cpuTupleCost(), tuples, required: [], keepsRows: true };
   }
 
   #subqueryScan(rte: RteSubquery, quals: Expr[]): Scan {
@@ -250,7 +251,7 @@ export class BaseRelation {
       query.distinctClause.length === 1 || (query.groupClause.length === 1 && query.targetList.length >= 1);
     const plan: Plan = {
       kind: 'SubqueryScan',
-      ...this.#fields(left, subplan.startupCost, subplan.totalCost + cpuTupleCost() * tuples),
+      ...this.#fields(left, subplan.startupCost, subplan.totalCost),
       subplan,
     };
     this.root.glob.scanRoots.set(subplan, subroot);
@@ -265,7 +266,7 @@ export class BaseRelation {
       keys.push({ ...key, expr: makeVar(this.rtindex, column + 1, target.type, target.typmod, target.collation) });
     }
     setOrder(plan, keys);
-    return { plan, tuples, required, keepsRows: false };
+    return { plan, perTuple: cpuTupleCost(), tuples, required, keepsRows: false };
   }
 }
 

@@ -161,10 +161,16 @@ function setInputs(targets: readonly TargetEntry[]): Expr[] {
 function windowInput(upper: Upper, windows: WindowClause[]): TargetEntry[] {
   const exprs: Expr[] = [];
   const add = (expr: Expr): void => {
-    if (expr.kind !== 'Const' && !exprs.some((known) => equal(known, expr))) exprs.push(expr);
+    if (!exprs.some((known) => equal(known, expr))) exprs.push(expr);
   };
+  // What windows or groups are made by is computed below as a whole, anything else from its parts.
+  const refs = new Set(upper.query.groupClause.map((clause) => clause.tleSortGroupRef));
   for (const clause of windows) {
-    for (const item of [...clause.partitionClause, ...clause.orderClause]) add(exprOf(upper.targets, item));
+    for (const item of [...clause.partitionClause, ...clause.orderClause]) refs.add(item.tleSortGroupRef);
+  }
+  for (const entry of upper.targets) {
+    const whole = entry.ressortgroupref !== 0 && refs.has(entry.ressortgroupref);
+    if (whole && !anyExpr(entry.expr, (node) => node.kind === 'WindowFunc')) add(entry.expr);
   }
   const addParts = (expr: Expr): void => {
     if (exprs.some((known) => equal(known, expr))) return;
@@ -177,11 +183,7 @@ function windowInput(upper: Upper, windows: WindowClause[]): TargetEntry[] {
       return child;
     });
   };
-  for (const entry of upper.targets) {
-    const whole = !containsSet(entry.expr) && !anyExpr(entry.expr, (node) => node.kind === 'WindowFunc');
-    if (whole && entry.expr.kind !== 'Const' && !containsVolatile(entry.expr)) add(entry.expr);
-    else addParts(entry.expr);
-  }
+  for (const entry of upper.targets) addParts(entry.expr);
   for (const clause of windows) {
     if (clause.startOffset !== null) addParts(clause.startOffset);
     if (clause.endOffset !== null) addParts(clause.endOffset);
@@ -433,15 +435,17 @@ function makeWindowAgg(upper: Upper, child: Plan, clause: WindowClause, last: bo
   const orders = uniqueItems(clause.orderClause);
   const partExprs = parts.map((item) => exprOf(upper.targets, item));
   const orderExprs = orders.map((item) => exprOf(upper.targets, item));
-  const funcCost = windowFuncs.reduce((sum, fn) => sum + cpuOperatorCost() + exprCost(fn.args).perTuple, 0);
+  const funcCost = windowFuncs.reduce(
+    (sum, fn) =>
+      sum + cpuOperatorCost() + exprCost(fn.aggfilter === null ? fn.args : [...fn.args, fn.aggfilter]).perTuple,
+    0,
+  );
   const columnCost = cpuOperatorCost() * (parts.length + orders.length);
   const targetCost = exprCost(targets.map((entry) => entry.expr));
-  const inputCost = exprCost(child.targetlist.map((entry) => entry.expr));
-  const extra = Math.max(0, targetCost.perTuple - inputCost.perTuple);
   const plan: WindowAgg = {
     kind: 'WindowAgg',
     ...baseFields(targets, child),
-    totalCost: child.totalCost + (funcCost + columnCost + cpuTupleCost() + extra) * child.planRows,
+    totalCost: child.totalCost + (funcCost + columnCost + cpuTupleCost() + targetCost.perTuple) * child.planRows,
     winref: clause.winref,
     partColIdx: partExprs.map((expr) => findTarget(child, expr)),
     partOperators: parts.map((item) => item.eqop),

@@ -323,10 +323,29 @@ export function pullUpSubqueries(query: Query): Query {
   let work: Query = { ...query, rtable: query.rtable.slice() };
   // Each merge replaces one range table entry; those it brings along are looked at again.
   for (;;) {
+    work = mergeSingleValues(work);
     const candidate = findCandidate(work, work.jointree, false);
     if (candidate === null) return dropEmptyItems(work);
     work = mergeSubquery(work, candidate);
   }
+}
+
+/** VALUES of one row, alone in FROM, is no relation at all: its columns are expressions. */
+function mergeSingleValues(query: Query): Query {
+  const rte = query.rtable[0];
+  const only = query.jointree.fromlist[0];
+  if (query.rtable.length !== 1 || rte?.rtekind !== 'values' || only?.kind !== 'RangeTblRef') return query;
+  const values = rte.valuesLists[0]!;
+  if (rte.valuesLists.length !== 1 || values.some((expr) => containsVolatile(expr) || containsSet(expr))) return query;
+  const merged = rewriteQueryExprs(query, (node, level) => {
+    if (node.kind !== 'Var' || node.varlevelsup !== level) return node;
+    if (node.varattno === 0) {
+      const items = values.map((expr, i) => ({ expr: shiftExprLevels(expr, level), name: rte.eref.colnames[i] ?? '' }));
+      return { ...rowOf(items), rowTypeid: node.vartype };
+    }
+    return shiftExprLevels(values[node.varattno - 1]!, level);
+  });
+  return { ...merged, jointree: { ...merged.jointree, fromlist: [] } };
 }
 
 function findCandidate(query: Query, node: FromNode, underOuter: boolean): number | null {

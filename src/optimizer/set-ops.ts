@@ -18,7 +18,7 @@ import { settings } from '#runtime/guc/guc.ts';
 
 export function planSetOperations(root: PlannerInfo, recursive: boolean): Plan {
   const top = root.query.setOperations!;
-  const plan = recursive ? planRecursion(root, top) : planArg(root, top, top);
+  const plan = recursive ? planRecursion(root, top) : top.op === 'union' ? planUnion(root, top) : planSetOp(root, top);
   // The query's own target list names the columns by the leftmost branch.
   return project(plan, finalTargets(root, plan));
 }
@@ -224,7 +224,6 @@ function planSetOp(root: PlannerInfo, node: SetOperationStmt): Plan {
     firstFlag: swap ? 1 : 0,
     numGroups: groups,
   };
-  if (plan.strategy === 'hashed') plan.startupCost = plan.totalCost;
   return plan;
 }
 
