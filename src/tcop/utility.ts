@@ -122,5 +122,8 @@ function utilityColumns(utilityStmt: unknown): ResultColumn[] | null {
   return command?.columns?.(bodyOf(node, tag) as never) ?? null;
 }
 
-utilityHooks.process = processUtility;
-utilityHooks.resultColumns = utilityColumns;
+export function installUtility(): void {
+  utilityHooks.process = processUtility;
+  utilityHooks.resultColumns = utilityColumns;
+}
+installUtility();
