@@ -5,7 +5,7 @@ import { userInfo } from 'node:os';
 import type { OptionSpec, ParsedOption } from '#cli/getopt.ts';
 import { parseCommandLine } from '#cli/getopt.ts';
 
-/** A complaint that ends initdb; `stage` says whether a data directory may already need to be removed. */
+/** A complaint that ends initdb. */
 export class InitdbError extends Error {
   constructor(
     message: string,
@@ -77,10 +77,11 @@ export interface InitdbOptions {
   readonly show: boolean;
 }
 
-const LOCAL_METHODS = ['trust', 'reject', 'scram-sha-256', 'md5', 'password', 'ident', 'peer', 'pam', 'bsd', 'ldap'];
-const HOST_METHODS = ['trust', 'reject', 'scram-sha-256', 'md5', 'password', 'ident', 'radius', 'gss', 'sspi'];
-/** Spelled by nobody as a server encoding, but known: a client encoding only. */
+/** Methods that pg_hba.conf accepts here: built without GSSAPI, SSPI, PAM, BSD, LDAP and RADIUS. */
+const HOST_METHODS = ['trust', 'reject', 'scram-sha-256', 'md5', 'password', 'ident'];
+const LOCAL_METHODS = [...HOST_METHODS, 'peer'];
 const SUPPORTED_ENCODING = /^(utf-?8|unicode)$/i;
+/** What PostgreSQL could store text in and we cannot; any other name is none, or a client's encoding only. */
 const SERVER_ENCODING =
   /^(sql_?ascii|euc_?(jp|cn|kr|tw|jis_?2004)|mule_?internal|latin([1-9]|10)|iso_?8859_?\d+|win\d{3,4}|koi8_?[ru]?|windows-?\d+)$/i;
 
