@@ -78,6 +78,19 @@ describe('the logger', () => {
     folder.ctl('reload');
     await until('the next entry in the new file', () => logText().includes('received SIGHUP'), state);
   });
+  it('is followed by nodegres logs -f, over rotations', async () => {
+    const { child, text } = folder.spawn('nodegres', ['logs', '-D', 'data', '-f', '-n', '0']);
+    const seen = (): number => text().split('received SIGHUP').length - 1;
+    // What was there before `logs` looked is not shown, so ask until it looks.
+    await until('an entry to be shown', () => folder.ctl('reload').code === 0 && seen() > 0, text);
+    const before = currentLog();
+    await until('new files', () => folder.ctl('logrotate').code === 0 && currentLog() !== before, state);
+    const count = seen();
+    folder.ctl('reload');
+    await until('an entry of the new file to be shown', () => seen() > count, text);
+    child.kill('SIGINT');
+    await until('logs to end', () => child.signalCode !== null || child.exitCode !== null, text);
+  });
   it('obeys changed settings at reload', async () => {
     appendFileSync(join(folder.data, 'postgresql.auto.conf'), "log_destination = 'stderr'\nlog_directory = 'other'\n");
     folder.ctl('reload');
