@@ -94,6 +94,7 @@ export const NODE_FLAGS: readonly string[] = [
   '--max-semi-space-size=2',
   '--no-warnings',
   '--no-flush-bytecode',
+  '--expose-gc',
   '--stack-size=3900',
 ];
 

@@ -17,8 +17,14 @@ const EVERY_SERVER_HAS: readonly ProcessKindName[] = [
   'background-worker',
 ];
 
+/** A collection that the parent has begun would be finished by every child, and what is young would be copied by each. */
+function compactHeap(): void {
+  globalThis.gc?.();
+}
+
 export function preloadForFork(): void {
   for (const kind of EVERY_SERVER_HAS) PROCESS_KINDS[kind].load();
   warmParser();
   warmUp();
+  compactHeap();
 }
