@@ -31,8 +31,8 @@ registerGucHooks('session_authorization', {
     const role = roleByName(name);
     if (role === undefined) return missing(name, context);
     // The session's own start sets it with the authority of the server.
-    const privileged =
-      context.source === 'override' || role.oid === authenticatedUser || isSuperuserOid(authenticatedUser);
+    const byServer = context.source === 'dynamicDefault' || context.source === 'override';
+    const privileged = byServer || role.oid === authenticatedUser || isSuperuserOid(authenticatedUser);
     if (!privileged) {
       context.fail({ code: SQLSTATE.insufficientPrivilege, message: 'permission denied to set session authorization' });
     }

@@ -421,6 +421,6 @@ export function resetAllOptions(): void {
 }
 
 /** Sets an internal fact (server_version, is_superuser, data_directory_mode …), beyond all rules but the parser's. */
-export function setInternalOption(name: string, value: string, source: GucSource = 'override'): void {
-  setConfigOptionExt(name, value, 'internal', source);
+export function setInternalOption(name: string, value: string, source: GucSource = 'dynamicDefault'): void {
+  setConfigOptionExt(name, value, 'internal', source, { level: 'ERROR' });
 }
