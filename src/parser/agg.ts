@@ -7,7 +7,7 @@ import { constraintsOf } from '#catalog/syscache.ts';
 import { equal, exprLocation, exprType } from '#nodes/node-funcs.ts';
 import type { GroupingSet, Query } from '#nodes/parse-nodes.ts';
 import type { Aggref, Expr, GroupingFunc, SortGroupClause, TargetEntry, Var, WindowFunc } from '#nodes/primitives.ts';
-import { forEachChild, walkQuery } from '#nodes/visit.ts';
+import { anyExpr, forEachChild, walkQuery } from '#nodes/visit.ts';
 import { transformDistinct, transformSort, addToSortList } from '#parser/clause.ts';
 import { expression } from '#parser/expr.ts';
 import { makeTargetEntry } from '#parser/make-nodes.ts';
@@ -336,6 +336,16 @@ export function checkAggregates(p: ParseState, query: Query): void {
     expr: query.targetList.find((t) => t.ressortgroupref === c.tleSortGroupRef)!.expr,
     ref: c.tleSortGroupRef,
   }));
+  if (p.hasAggs && query.rtable.some((rte) => rte.rtekind === 'cte' && rte.selfReference)) {
+    let at = -1;
+    for (const target of query.targetList) {
+      anyExpr(target.expr, (e) => {
+        if (e.kind === 'Aggref' && e.agglevelsup === 0 && at < 0) at = e.location;
+        return at >= 0;
+      });
+    }
+    fail(p, SQLSTATE.invalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term", at);
+  }
   const checker = new GroupChecker(p, query, grouped);
   for (const target of query.targetList) checker.check(target.expr, 0);
   if (query.havingQual !== null) checker.check(query.havingQual, 0);

@@ -196,8 +196,8 @@ export function addToSortList(
   sort: SortBy,
 ): void {
   const type = settleUnknown(p, target);
-  const location =
-    sort.useOp !== undefined && (sort.location ?? 0) >= 0 ? (sort.location ?? 0) : exprLocation(target.expr);
+  const own = sort.useOp === undefined ? -1 : (sort.location ?? 0);
+  const location = own >= 0 ? own : rawLocation(sort.node);
   let sortop: Oid;
   let eqop: Oid;
   let hashable: boolean;

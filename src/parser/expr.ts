@@ -541,6 +541,13 @@ function functionCall(p: ParseState, f: FuncCall): Expr {
           variadic: f.func_variadic === true,
           format: FORMATS[f.funcformat ?? ''] ?? 'explicit_call',
         };
+  const names = stringsOf(f.funcname);
+  // f(x) of a row may be its column f, if there is no such function.
+  if (names.length === 1 && args.length === 1 && clauses === PLAIN_CALL && typeRelid(exprType(args[0]!)) !== 0) {
+    const called = makeFunctionCall(p, names, args, lastSrf, clauses, false, location, true);
+    const column = called ?? complexColumn(p, args[0]!, names[0]!, location);
+    if (column !== null) return column;
+  }
   return makeFunctionCall(p, stringsOf(f.funcname), args, lastSrf, clauses, false, location)!;
 }
 

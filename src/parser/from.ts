@@ -372,7 +372,7 @@ function usingColumns(
   build: JoinBuild,
   joinIndex: number,
 ): Expr {
-  const conditions: Expr[] = [];
+  const pairs: (readonly [Expr, Expr])[] = [];
   names.forEach((name, position) => {
     if (names.indexOf(name) !== position) {
       fail(p, SQLSTATE.duplicateColumn, `column name "${name}" appears more than once in USING clause`);
@@ -384,7 +384,7 @@ function usingColumns(
     build.left.push(l + 1);
     build.right.push(r + 1);
     build.names.push(name);
-    conditions.push(makeOp(p, ['='], { ...leftVar }, { ...rightVar }, -1));
+    pairs.push([{ ...leftVar }, { ...rightVar }]);
     const mergedVar = mergeVars(p, jointype, leftVar, rightVar);
     build.vars.push(mergedVar);
     if (mergedVar === leftVar) build.columns.push(left.columns[l]!);
@@ -402,6 +402,7 @@ function usingColumns(
       });
     }
   });
+  const conditions = pairs.map(([l, r]) => makeOp(p, ['='], l, r, -1));
   const all: Expr =
     conditions.length === 1 ? conditions[0]! : { kind: 'BoolExpr', boolop: 'and', args: conditions, location: -1 };
   return coerceToBoolean(p, all, 'JOIN/USING');

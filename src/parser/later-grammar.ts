@@ -44,7 +44,9 @@ function walk(value: unknown, text: string): void {
     const child = (value as Record<string, unknown>)[key];
     const word = LATER_NODES.get(key);
     if (word !== undefined) {
-      const at = (child as { location?: number }).location ?? 0;
+      let at = (child as { location?: number }).location ?? 0;
+      // The predicate's own location is that of its argument.
+      if (key === 'JsonIsPredicate') at += Math.max(text.slice(at).search(/\bjson\b/i), 0);
       syntaxError(text, text.slice(at).match(/^\w+/)?.[0] ?? word, at);
     }
     if (key === 'A_Const') checkNumber(child as { location?: number; ival?: unknown; fval?: unknown }, text);
@@ -58,7 +60,7 @@ function checkNumber(c: { location?: number; ival?: unknown; fval?: unknown }, t
   const at = c.location ?? 0;
   const written = /^[+-]?\s*(0[xXoObB][0-9a-fA-F_]+|[0-9.]*_[0-9_.]*)/.exec(Buffer.from(text).subarray(at).toString());
   if (written === null) return;
-  const junk = /^(0[xXoObB]|[0-9.]+_)/.exec(written[1]!)?.[0] ?? written[1]!;
+  const junk = written[1]!;
   report('ERROR', {
     code: SQLSTATE.syntaxError,
     message: `trailing junk after numeric literal at or near "${junk}"`,

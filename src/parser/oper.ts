@@ -24,7 +24,7 @@ import type { Expr, OpExpr, ScalarArrayOpExpr } from '#nodes/primitives.ts';
 import { exprType } from '#nodes/node-funcs.ts';
 import { coerceType } from '#parser/coerce.ts';
 import { matchCandidates, selectCandidate } from '#parser/candidates.ts';
-import { fail, type ParseState } from '#parser/parse-state.ts';
+import { fail, type ParseState, withPosition } from '#parser/parse-state.ts';
 import { enforceGenericTypes } from '#parser/polymorphic.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -81,7 +81,7 @@ export function findOperator(
   const key = `${name.join('.')} ${left} ${right}`;
   const hit = cached(key);
   if (hit !== undefined) return hit;
-  const candidates = operatorCandidates(name, 'b');
+  const candidates = withPosition(p, location, () => operatorCandidates(name, 'b'));
   let found: OperatorRow | undefined;
   let ambiguous = false;
   if (candidates.length > 0) {
@@ -126,7 +126,7 @@ export function findPrefixOperator(
   const key = `${name.join('.')} - ${arg}`;
   const hit = cached(key);
   if (hit !== undefined) return hit;
-  const candidates = operatorCandidates(name, 'l');
+  const candidates = withPosition(p, location, () => operatorCandidates(name, 'l'));
   let found = candidates.find((o) => o.oprright === arg);
   let ambiguous = false;
   if (found === undefined && candidates.length > 0) {

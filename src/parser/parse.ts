@@ -69,6 +69,7 @@ const CODES: readonly (readonly [RegExp, SqlState])[] = [
     /not (yet )?(implemented|supported)|may not be used in|is obsolete|^unsafe use of|unrecognized .* option/,
     '0A000' as SqlState,
   ],
+  [/^frame (start|end)/, SQLSTATE.windowingError],
   [/^unsafe use of/, SQLSTATE.nonstandardUseOfEscapeCharacter],
   [/^invalid Unicode (escape|surrogate)/, SQLSTATE.syntaxError],
   [/^memory exhausted|^stack depth/, SQLSTATE.statementTooComplex],
