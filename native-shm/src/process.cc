@@ -1,9 +1,9 @@
 // process.cc — fork, wait, exit, limits and clocks.
 //
 // fork() copies a live V8. Node marks V8's memory MADV_DONTFORK, so a bare fork leaves the child without its heap; the
-// marks are taken back just before, over every private mapping that /proc/self/maps lists. From the first look at that
-// file until the fork nothing may allocate (the list would change under the reader), so it is parsed by hand from a
-// static buffer. Threads do not survive a fork: the caller must have none that matters.
+// marks are taken back just before: over all addresses at once, or where the kernel refuses that, over one private
+// mapping of /proc/self/maps after the other. From the first look at that file until the fork nothing may allocate (the
+// list would change under the reader), so it is parsed by hand from a static buffer. Threads do not survive a fork: the caller must have none that matters.
 #include <csignal>
 #include <cstdlib>
 
@@ -76,11 +76,17 @@ int AllowForkOneByOne() {
   }
 }
 
-/** Where the kernel's own pages begin, 0 if that is not known. They cannot be marked, and end a marking that meets them. */
-uintptr_t FindKernelPages() {
+/** The kernel's own pages ([vvar] and its kin), as addresses; both 0 if they are not known. They cannot be marked, and end
+ *  a marking that meets them. */
+struct KernelPages {
+  uintptr_t start;
+  uintptr_t end;
+};
+
+KernelPages FindKernelPages() {
+  KernelPages pages = {0, 0};
   int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  uintptr_t found = 0;
+  if (fd < 0) return pages;
   size_t filled = 0;
   for (;;) {
     ssize_t got = read(fd, maps_buffer + filled, sizeof maps_buffer - filled);
@@ -91,26 +97,37 @@ uintptr_t FindKernelPages() {
     for (size_t i = 0; i < filled; i++) {
       if (maps_buffer[i] != '\n') continue;
       maps_buffer[i] = 0;
-      if (found == 0 && strstr(maps_buffer + line, "[vvar") != nullptr) ParseHex(maps_buffer + line, &found);
+      if (strstr(maps_buffer + line, "[vvar") != nullptr) {
+        uintptr_t start;
+        const char* rest = ParseHex(maps_buffer + line, &start);
+        if (pages.start == 0) pages.start = start;
+        ParseHex(rest + 1, &pages.end);
+      }
       line = i + 1;
     }
     for (size_t i = line; i < filled; i++) maps_buffer[i - line] = maps_buffer[i];
     filled -= line;
   }
   close(fd);
-  return found;
+  return pages;
 }
 
 constexpr uintptr_t kFirstAddress = 0x10000;
-uintptr_t kernel_pages = 0;
+constexpr uintptr_t kLastAddress = uintptr_t{1} << 55;
+KernelPages kernel_pages;
 
-/** 0 or -errno. One call over everything below the kernel's pages: the kernel walks its own list, skips the holes
- *  (ENOMEM tells of them, afterwards) and does nothing where the mark is right already. */
+/** Marks all mappings of a range: the kernel walks its own list, skips the holes (ENOMEM tells of them, afterwards) and
+ *  does nothing where the mark is right already. */
+bool AllowForkBetween(uintptr_t start, uintptr_t end) {
+  return madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK) == 0 || errno == ENOMEM;
+}
+
+/** 0 or -errno. Two calls, around the kernel's pages: those lie beside the stack or amid the libraries. */
 int AllowForkEverywhere() {
-  if (kernel_pages == 0) kernel_pages = FindKernelPages();
-  if (kernel_pages > kFirstAddress) {
-    int result = madvise(reinterpret_cast<void*>(kFirstAddress), kernel_pages - kFirstAddress, MADV_DOFORK);
-    if (result == 0 || errno == ENOMEM) return 0;
+  if (kernel_pages.start == 0) kernel_pages = FindKernelPages();
+  if (kernel_pages.start > kFirstAddress && AllowForkBetween(kFirstAddress, kernel_pages.start) &&
+      AllowForkBetween(kernel_pages.end, kLastAddress)) {
+    return 0;
   }
   return AllowForkOneByOne();
 }
