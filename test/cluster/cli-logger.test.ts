@@ -98,6 +98,18 @@ describe('the logger', () => {
     folder.ctl('reload');
     await until('an entry in it', () => logText().includes('received SIGHUP'), state);
   });
+  it('survives a crash of the others and tells its story', async () => {
+    const logger = loggerPid();
+    const readyCount = (): number => logText().split('database system is ready to accept connections').length - 1;
+    const before = readyCount();
+    const victim = childrenOf(folder.postmasterPid()).find(({ title }) => title === 'postgres: walwriter')?.pid ?? 0;
+    expect(victim).toBeGreaterThan(0);
+    process.kill(victim, 'SIGKILL');
+    await until('the server to be ready again', () => readyCount() > before, state);
+    expect(logText()).toMatch(/WAL writer process \(PID \d+\) was terminated by signal 9: Killed\n/);
+    expect(logText()).toContain('all server processes terminated; reinitializing');
+    expect(loggerPid()).toBe(logger);
+  });
   it('is replaced when it dies, and no entry of the server is lost', async () => {
     const old = loggerPid();
     expect(old).toBeGreaterThan(0);
