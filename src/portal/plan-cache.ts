@@ -155,6 +155,13 @@ export class CachedPlanSource {
     this.columns = resultColumns(analyzed.queries);
   }
 
+  /** Still what a fresh analysis would give, and fit to be shared by statements of the same text. */
+  get isCurrent(): boolean {
+    return fits(this.#stamp);
+  }
+  get mayBeShared(): boolean {
+    return this.raw !== null && !this.isUtility && !containsVolatileLiteral(this.#queries);
+  }
   get queries(): readonly Query[] {
     return this.#queries;
   }
@@ -243,6 +250,30 @@ function sameColumns(a: readonly ResultColumn[] | null, b: readonly ResultColumn
       return column.name === other.name && column.type === other.type && column.typmod === other.typmod;
     })
   );
+}
+
+// ── unnamed statements of the extended protocol ──────────────────────────────────────────────────────────────────
+
+interface SharedSource {
+  readonly declared: string;
+  readonly source: CachedPlanSource | null;
+}
+const sharedSources = new WeakMap<RawStatement, SharedSource>();
+
+/** The plan source of a text that is parsed as the unnamed statement again and again: the same as last time while what it
+ *  depends on is the same. `declared` are the parameter types that the client gave. */
+export function shareUnnamedSource(
+  raw: RawStatement,
+  declared: readonly Oid[],
+  make: () => CachedPlanSource,
+): CachedPlanSource {
+  const key = declared.join();
+  const known = sharedSources.get(raw);
+  if (known?.declared === key && known.source?.isCurrent === true) return known.source;
+  const source = make();
+  // As with simple statements, only a text that came back is worth remembering.
+  sharedSources.set(raw, { declared: key, source: known !== undefined && source.mayBeShared ? source : null });
+  return source;
 }
 
 // ── simple statements ────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ import { type BoundParams, discardReceiver } from '#nodes/exec-nodes.ts';
 import { parseText, type RawStatement } from '#parser/parse.ts';
 import { commandTag, isTransactionExit, isTransactionStatement, type QueryCompletion } from '#portal/command-tags.ts';
 import { RemoteReceiver, sendRowDescription } from '#portal/dest-remote.ts';
-import { analyzeAndRewrite, CachedPlanSource } from '#portal/plan-cache.ts';
+import { analyzeAndRewrite, CachedPlanSource, shareUnnamedSource } from '#portal/plan-cache.ts';
 import { createPortal, definePortalQuery, dropPortal, findPortal, type Portal } from '#portal/portal.ts';
 import { FETCH_ALL, runPortal, startPortal } from '#portal/portal-run.ts';
 import {
@@ -83,13 +83,22 @@ export function execParse(port: Port, reader: MessageReader): void {
       code: SQLSTATE.syntaxError,
       message: 'cannot insert multiple commands into a prepared statement',
     });
-  const source = prepare(statements[0] ?? null, text, types);
-  if (name === '') unnamed = source;
-  else storePreparedStatement({ name, source, fromSql: false, prepareTime: statementTimestamp() });
+  const raw = statements[0] ?? null;
+  if (name === '') {
+    const declared = types.slice();
+    unnamed = raw === null ? prepare(raw, text, types) : shareUnnamed(raw, text, types, declared);
+  } else {
+    const source = prepare(raw, text, types);
+    storePreparedStatement({ name, source, fromSql: false, prepareTime: statementTimestamp() });
+  }
   commandCounterIncrement();
   port.writer.empty(BACKEND.parseComplete);
   logDuration(false, () => `parse ${statementOrPortal(name)}: ${text}`);
   nothingRunning();
+}
+function shareUnnamed(raw: RawStatement, text: string, types: Oid[], declared: readonly Oid[]): CachedPlanSource {
+  if (!isTransactionExit(raw.node)) refuseInAbortedBlock();
+  return shareUnnamedSource(raw, declared, () => prepare(raw, text, types));
 }
 function nothingRunning(): void {
   session.queryText = null;
