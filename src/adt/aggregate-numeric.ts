@@ -278,7 +278,12 @@ function pairAverage(state: ArrayDatum): Datum {
 /** sum(int2), sum(int4) as plain aggregates: not strict, so that the first value starts the sum. */
 function intSum(total: Int8 | null, value: number | null): Datum {
   if (total === null) return value;
-  return value === null ? total : int8Add(total, value);
+  if (value === null) return total;
+  const sum = Number(total) + value;
+  // PostgreSQL does not look for overflow here: the sum wraps.
+  return Number.isSafeInteger(sum) && typeof total === 'number'
+    ? sum
+    : canonicalInt8(BigInt.asIntN(64, BigInt(total) + BigInt(value)));
 }
 
 registerBuiltins({
