@@ -65,7 +65,7 @@ export function declareCursor(
     refuseLocking('DECLARE INSENSITIVE CURSOR', 'Insensitive cursors must be READ ONLY.', query!.rowMarks[0]!.strength);
   const plans = planQueries(queries, params);
   const portal = createPortal(name, false, false);
-  definePortalQuery(portal, null, raw.text, 'SELECT', plans);
+  definePortalQuery(portal, null, text, 'SELECT', plans);
   const scroll = has(CURSOR.scroll) || (!has(CURSOR.noScroll) && !locks && supportsBackwardScan(plans[0]!.planTree));
   portal.options = {
     binary: has(CURSOR.binary),

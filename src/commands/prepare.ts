@@ -65,7 +65,7 @@ export function prepareQuery(stmt: Body<'PrepareStmt'>, text: string, start: num
         message: `could not determine data type of parameter $${i + 1}`,
       });
   });
-  const source = new CachedPlanSource(raw, raw.text, commandTag(query), analyzed, analyzed.paramTypes, true);
+  const source = new CachedPlanSource(raw, text, commandTag(query), analyzed, analyzed.paramTypes, true);
   storePreparedStatement({ name, source, fromSql: true, prepareTime: statementTimestamp() });
 }
 

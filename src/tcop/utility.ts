@@ -17,12 +17,13 @@ import { runTransactionStatement } from '#commands/transaction.ts';
 import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
 import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
-import { type Body, bodyOf, type Tag, tagOf } from '#parser/ast.ts';
+import { type Body, bodyOf, isTag, type Tag, tagOf } from '#parser/ast.ts';
 import { commandTag, type QueryCompletion } from '#portal/command-tags.ts';
 import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { preventInTransactionBlock, requireTransactionBlock } from '#transam/xact-block.ts';
 
 /** One call of a utility command. */
 export interface UtilityCall {
@@ -77,11 +78,21 @@ const COMMANDS: CommandTable = {
   DoStmt: { run: doStatement },
 };
 
-const notSupported = (node: Node): never =>
-  report('ERROR', {
-    code: SQLSTATE.featureNotSupported,
-    message: `${commandTag(node)} is not supported yet`,
-  });
+/** Commands that could not be undone, so a block refuses them before anything else is looked at. */
+const OUTSIDE_BLOCKS: ReadonlySet<Tag> = new Set<Tag>([
+  'CreatedbStmt',
+  'DropdbStmt',
+  'CreateTableSpaceStmt',
+  'DropTableSpaceStmt',
+]);
+const isVacuum = (node: Node): boolean => isTag(node, 'VacuumStmt') && node.VacuumStmt.is_vacuumcmd === true;
+
+function notSupported(node: Node, isTopLevel: boolean): never {
+  const command = commandTag(node);
+  if (OUTSIDE_BLOCKS.has(tagOf(node)) || isVacuum(node)) preventInTransactionBlock(isTopLevel, command);
+  if (isTag(node, 'LockStmt')) requireTransactionBlock(isTopLevel, command);
+  return report('ERROR', { code: SQLSTATE.featureNotSupported, message: `${command} is not supported yet` });
+}
 
 function processUtility(
   stmt: PlannedStmt,
@@ -95,7 +106,7 @@ function processUtility(
   const tag = tagOf(node);
   const command = COMMANDS[tag] as UtilityCommand<Tag> | undefined;
   if (command === undefined) {
-    notSupported(node);
+    notSupported(node, context === 'toplevel');
     return;
   }
   if (command.writes === true && settings.transaction_read_only)
