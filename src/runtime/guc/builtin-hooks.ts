@@ -4,9 +4,10 @@
  *  xlogrecovery.c and xlog.c that look at a text only */
 import { canonicalizePath } from '#runtime/guc/config-paths.ts';
 import type { CheckContext } from '#runtime/guc/hooks.ts';
-import { splitIdentifierList, splitWordList } from '#runtime/guc/lists.ts';
+import { splitIdentifierList } from '#runtime/guc/lists.ts';
 import type { ParameterName } from '#runtime/guc/parameters/index.ts';
 import { registerGucHooks, settings } from '#runtime/guc/records.ts';
+import { parseStandbyNames } from '#runtime/guc/standby-names.ts';
 
 /** Each byte that is not printable ASCII becomes a question mark: the name travels into logs and process titles. */
 export const cleanAscii = (text: string): string =>
@@ -92,9 +93,17 @@ registerGucHooks('default_with_oids', {
   check: (value, context) =>
     value ? context.fail({ code: '0A000', message: 'tables declared WITH OIDS are not supported' }) : value,
 });
+registerGucHooks('ssl', {
+  check: (value, context) => (value ? context.fail({ message: 'SSL is not supported by this build' }) : value),
+});
 registerGucHooks('bonjour', {
   check: (value, context) => (value ? context.fail({ message: 'Bonjour is not supported by this build' }) : value),
 });
+
+/** -1 is settled when shared memory is sized. */
+registerGucHooks('wal_buffers', { check: (value) => (value === -1 ? value : Math.max(value, 4)) });
+/** Less would make an autovacuum worker scan the indexes again and again. */
+registerGucHooks('autovacuum_work_mem', { check: (value) => (value === -1 ? value : Math.max(value, 1024)) });
 
 const badList = (context: CheckContext): never => context.fail({ detail: 'List syntax is invalid.' });
 
@@ -116,11 +125,9 @@ registerGucHooks('wal_consistency_checking', {
 registerGucHooks('search_path', {
   check: (value, context) => (splitIdentifierList(value) === undefined ? badList(context) : value),
 });
-for (const name of ['session_preload_libraries', 'local_preload_libraries', 'shared_preload_libraries'] as const) {
-  registerGucHooks(name, {
-    check: (value, context) => (splitWordList(value) === undefined ? badList(context) : value),
-  });
-}
+registerGucHooks('restrict_nonsystem_relation_kind', {
+  check: (value, context) => checkWords(value, ['view', 'foreign-table'], context),
+});
 registerGucHooks('backtrace_functions', {
   check: (value, context) =>
     /^[A-Za-z0-9_, \n\t]*$/.test(value) ? value : context.fail({ detail: 'invalid character' }),
@@ -130,14 +137,23 @@ registerGucHooks('primary_slot_name', {
   check: (value, context) => {
     if (value === '') return value;
     if (Buffer.byteLength(value) > 63) {
-      return context.fail({ code: '42622', message: `replication slot name "${value}" is too long` });
+      return context.fail({ code: '42622', detail: `replication slot name "${value}" is too long` });
     }
     if (/^[a-z0-9_]+$/.test(value)) return value;
     return context.fail({
       code: '42602',
-      message: `replication slot name "${value}" contains invalid character`,
+      detail: `replication slot name "${value}" contains invalid character`,
       hint: 'Replication slot names may only contain lower case letters, numbers, and the underscore character.',
     });
+  },
+});
+registerGucHooks('synchronous_standby_names', {
+  check: (value, context) => {
+    if (value === '') return value;
+    const parsed = parseStandbyNames(value);
+    if ('error' in parsed) return context.fail({ code: '42601', detail: parsed.error });
+    if (parsed.count > 0) return value;
+    return context.fail({ message: `number of synchronous standbys (${parsed.count}) must be greater than zero` });
   },
 });
 registerGucHooks('recovery_target', {
@@ -149,15 +165,6 @@ registerGucHooks('recovery_target_name', {
     Buffer.byteLength(value) >= 64
       ? context.fail({ detail: 'recovery_target_name is too long (maximum 63 characters).' })
       : value,
-});
-registerGucHooks('recovery_target_timeline', {
-  check: (value, context) =>
-    value === 'current' || value === 'latest' || /^\s*[-+]?\d+/.test(value)
-      ? value
-      : context.fail({ detail: 'recovery_target_timeline is not a valid number.' }),
-});
-registerGucHooks('recovery_target_xid', {
-  check: (value, context) => (value === '' || /^\s*[-+]?\d+/.test(value) ? value : context.fail()),
 });
 registerGucHooks('recovery_target_lsn', {
   check: (value, context) =>
