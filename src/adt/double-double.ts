@@ -1,9 +1,9 @@
-/** double-double.ts — exp, ln and power of doubles, correctly rounded in all but astronomically rare cases.
+/** double-double.ts — exp, ln, power and circular functions of doubles, correctly rounded in all but astronomically rare cases.
  *
  *  JavaScript's own differ from the C library's in the last digit now and then, and every digit is shown. A double-double
  *  is an unevaluated sum hi + lo of about 106 bits. ln refines Math.log by one Newton step with the exact exponential.
  *  Cost: about a microsecond.
- *  Counterpart: exp(), log(), pow() of the C library */
+ *  Counterpart: exp(), log(), pow(), sin() … of the C library */
 
 let hi = 0;
 let lo = 0;
@@ -123,4 +123,131 @@ export function exactPower(base: number, exponent: number): number {
   const binaryExponent = exponential(hi, lo);
   const result = scale(hi + lo, binaryExponent);
   return plain < 0 ? -result : result;
+}
+
+// ---- circular functions
+
+// π/2 in four parts; the multiples of the first three by a quadrant number below 2^20 are exact.
+const HALF_PI_A = 1.5707963267341256;
+const HALF_PI_B = 6.077100506303966e-11;
+const HALF_PI_C = 2.0222662487111665e-21;
+const HALF_PI_D = 8.4784276603689e-32;
+/** Larger angles would need more of π. */
+const ANGLE_MAX = 1e5;
+
+/** 1/n! as pairs. */
+const TAYLOR: readonly (readonly [number, number])[] = (() => {
+  const pairs: [number, number][] = [[1, 0]];
+  let inverseHi = 1;
+  let inverseLo = 0;
+  for (let n = 1; n <= 28; n++) {
+    // Division of a pair by a small integer: quotient and corrected remainder.
+    const head = inverseHi / n;
+    product(head, n);
+    const rest = (inverseHi - hi - lo + inverseLo) / n;
+    sum(head, rest);
+    inverseHi = hi;
+    inverseLo = lo;
+    pairs.push([hi, lo]);
+  }
+  return pairs;
+})();
+
+let sinHi = 0;
+let sinLo = 0;
+let cosHi = 0;
+let cosLo = 0;
+/** Taylor's series in r² from the term `top` down to `bottom` of one parity, result in hi + lo. */
+function series(squareHi: number, squareLo: number, top: number, bottom: number): void {
+  let [accumulatedHi, accumulatedLo] = TAYLOR[top]! as [number, number];
+  for (let n = top - 2; n >= bottom; n -= 2) {
+    multiplyPair(accumulatedHi, accumulatedLo, squareHi, squareLo);
+    addPair(TAYLOR[n]![0], TAYLOR[n]![1], -hi, -lo);
+    accumulatedHi = hi;
+    accumulatedLo = lo;
+  }
+  hi = accumulatedHi;
+  lo = accumulatedLo;
+}
+/** Sine and cosine of an angle of magnitude below ANGLE_MAX as pairs. */
+function sineAndCosine(angle: number): void {
+  const quadrant = Math.round(angle / (Math.PI / 2));
+  sum(angle - quadrant * HALF_PI_A, -quadrant * HALF_PI_B);
+  addPair(hi, lo, -quadrant * HALF_PI_C, -quadrant * HALF_PI_D);
+  const rHi = hi;
+  const rLo = lo;
+  multiplyPair(rHi, rLo, rHi, rLo);
+  const squareHi = hi;
+  const squareLo = lo;
+  series(squareHi, squareLo, 27, 1);
+  multiplyPair(hi, lo, rHi, rLo);
+  const sHi = hi;
+  const sLo = lo;
+  series(squareHi, squareLo, 28, 0);
+  const turns = ((quadrant % 4) + 4) % 4;
+  const swap = turns % 2 === 1;
+  const sinSign = turns >= 2 ? -1 : 1;
+  const cosSign = turns === 1 || turns === 2 ? -1 : 1;
+  sinHi = sinSign * (swap ? hi : sHi);
+  sinLo = sinSign * (swap ? lo : sLo);
+  cosHi = cosSign * (swap ? sHi : hi);
+  cosLo = cosSign * (swap ? sLo : lo);
+}
+/** Tiny angles are their own sine; huge, infinite and NaN ones are left to JavaScript. */
+const isOrdinaryAngle = (angle: number): boolean => Math.abs(angle) > 1e-100 && Math.abs(angle) < ANGLE_MAX;
+
+export function exactSin(angle: number): number {
+  if (!isOrdinaryAngle(angle)) return Math.sin(angle);
+  sineAndCosine(angle);
+  return sinHi + sinLo;
+}
+export function exactCos(angle: number): number {
+  if (!isOrdinaryAngle(angle)) return Math.cos(angle);
+  sineAndCosine(angle);
+  return cosHi + cosLo;
+}
+/** a / b for pairs, rounded once. */
+function quotient(aHi: number, aLo: number, bHi: number, bLo: number): number {
+  const head = aHi / bHi;
+  multiplyPair(bHi, bLo, head, 0);
+  return head + (aHi - hi - lo + aLo) / bHi;
+}
+export function exactTan(angle: number): number {
+  if (!isOrdinaryAngle(angle)) return Math.tan(angle);
+  sineAndCosine(angle);
+  return quotient(sinHi, sinLo, cosHi, cosLo);
+}
+
+/** JavaScript's angle corrected by the cross product of its direction with (x, y). */
+export function exactAtan2(y: number, x: number): number {
+  const guess = Math.atan2(y, x);
+  const size = Math.max(Math.abs(x), Math.abs(y));
+  const ratio = Math.min(Math.abs(x), Math.abs(y)) / size;
+  // Without two ordinary coordinates the guess is exact, or the products below would underflow.
+  if (!(size < 1e300 && size > 1e-280 && ratio > 1e-20)) return guess;
+  const unit = 2 ** -Math.floor(Math.log2(size));
+  const px = x * unit;
+  const py = y * unit;
+  sineAndCosine(guess);
+  multiplyPair(cosHi, cosLo, py, 0);
+  const leftHi = hi;
+  const leftLo = lo;
+  multiplyPair(sinHi, sinLo, px, 0);
+  addPair(leftHi, leftLo, -hi, -lo);
+  return guess + (hi + lo) / (px * cosHi + py * sinHi);
+}
+export const exactAtan = (value: number): number => exactAtan2(value, 1);
+export function exactAsin(value: number): number {
+  const guess = Math.asin(value);
+  if (!(Math.abs(value) > 1e-20 && Math.abs(value) < 1)) return guess;
+  sineAndCosine(guess);
+  addPair(value, 0, -sinHi, -sinLo);
+  return guess + (hi + lo) / cosHi;
+}
+export function exactAcos(value: number): number {
+  const guess = Math.acos(value);
+  if (!(Math.abs(value) > 1e-20 && Math.abs(value) < 1)) return guess;
+  sineAndCosine(guess);
+  addPair(cosHi, cosLo, -value, 0);
+  return guess + (hi + lo) / sinHi;
 }

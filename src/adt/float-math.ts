@@ -3,7 +3,18 @@
  *  Domain errors and overflow are reported where C's library would set errno. The degree functions are exact at the
  *  angles where people expect it, because each is scaled by its own value at a known angle.
  *  Counterpart: src/backend/utils/adt/float.c */
-import { exactExp, exactLn, exactPower } from '#adt/double-double.ts';
+import {
+  exactAcos,
+  exactAsin,
+  exactAtan,
+  exactAtan2,
+  exactCos,
+  exactExp,
+  exactLn,
+  exactPower,
+  exactSin,
+  exactTan,
+} from '#adt/double-double.ts';
 import { registerBuiltins } from '#adt/fmgr.ts';
 import {
   compareFloats,
@@ -87,22 +98,22 @@ const unitDomain =
 // ---- degrees
 
 const RADIANS_PER_DEGREE = Math.PI / 180;
-const sin30 = Math.sin(30 * RADIANS_PER_DEGREE);
-const oneMinusCos60 = 1 - Math.cos(60 * RADIANS_PER_DEGREE);
-const asinHalf = Math.asin(0.5);
-const acosHalf = Math.acos(0.5);
-const atanOne = Math.atan(1);
+const sin30 = exactSin(30 * RADIANS_PER_DEGREE);
+const oneMinusCos60 = 1 - exactCos(60 * RADIANS_PER_DEGREE);
+const asinHalf = exactAsin(0.5);
+const acosHalf = exactAcos(0.5);
+const atanOne = exactAtan(1);
 
-const sinTo30 = (degrees: number): number => Math.sin(degrees * RADIANS_PER_DEGREE) / sin30 / 2;
-const cosTo60 = (degrees: number): number => 1 - (1 - Math.cos(degrees * RADIANS_PER_DEGREE)) / oneMinusCos60 / 2;
+const sinTo30 = (degrees: number): number => exactSin(degrees * RADIANS_PER_DEGREE) / sin30 / 2;
+const cosTo60 = (degrees: number): number => 1 - (1 - exactCos(degrees * RADIANS_PER_DEGREE)) / oneMinusCos60 / 2;
 const sinQuadrant = (degrees: number): number => (degrees <= 30 ? sinTo30(degrees) : cosTo60(90 - degrees));
 const cosQuadrant = (degrees: number): number => (degrees <= 60 ? cosTo60(degrees) : sinTo30(90 - degrees));
 const tan45 = sinQuadrant(45) / cosQuadrant(45);
 const cot45 = cosQuadrant(45) / sinQuadrant(45);
 const asinQuadrant = (value: number): number =>
-  value <= 0.5 ? (Math.asin(value) / asinHalf) * 30 : 90 - (Math.acos(value) / acosHalf) * 60;
+  value <= 0.5 ? (exactAsin(value) / asinHalf) * 30 : 90 - (exactAcos(value) / acosHalf) * 60;
 const acosQuadrant = (value: number): number =>
-  value <= 0.5 ? 90 - (Math.asin(value) / asinHalf) * 30 : (Math.acos(value) / acosHalf) * 60;
+  value <= 0.5 ? 90 - (exactAsin(value) / asinHalf) * 30 : (exactAcos(value) / acosHalf) * 60;
 
 /** The angle reduced to the first quadrant, and the signs of sine and cosine there. */
 function reduce(value: number): { angle: number; sinSign: number; cosSign: number } {
@@ -182,19 +193,19 @@ registerBuiltins({
   dlog1: naturalLogarithm,
   dlog10: decimalLogarithm,
 
-  dacos: unitDomain(Math.acos),
-  dasin: unitDomain(Math.asin),
-  datan: Math.atan,
-  datan2: Math.atan2,
-  dcos: circular(Math.cos),
-  dsin: circular(Math.sin),
-  dtan: circular(Math.tan),
-  dcot: circular((value) => 1 / Math.tan(value)),
+  dacos: unitDomain(exactAcos),
+  dasin: unitDomain(exactAsin),
+  datan: exactAtan,
+  datan2: exactAtan2,
+  dcos: circular(exactCos),
+  dsin: circular(exactSin),
+  dtan: circular(exactTan),
+  dcot: circular((value) => 1 / exactTan(value)),
 
   dacosd: unitDomain((value) => (value >= 0 ? acosQuadrant(value) : 90 + asinQuadrant(-value))),
   dasind: unitDomain((value) => (value >= 0 ? asinQuadrant(value) : -asinQuadrant(-value))),
-  datand: (value: number) => (Math.atan(value) / atanOne) * 45,
-  datan2d: (y: number, x: number) => (Math.atan2(y, x) / atanOne) * 45,
+  datand: (value: number) => (exactAtan(value) / atanOne) * 45,
+  datan2d: (y: number, x: number) => (exactAtan2(y, x) / atanOne) * 45,
   dsind: degreeFunction((angle, sinSign) => sinSign * sinQuadrant(angle)),
   dcosd: degreeFunction((angle, _sinSign, cosSign) => cosSign * cosQuadrant(angle)),
   dtand: degreeFunction((angle, sinSign, cosSign) =>
