@@ -7,6 +7,7 @@ import {
   dayFromCivil,
   EPOCH_SHIFT_DAYS,
   EPOCH_SHIFT_SECS,
+  fitsInt8,
   isDateFinite,
   isTimestampFinite,
   type Micros,
@@ -22,7 +23,14 @@ import { dateWord, unitWord } from '#adt/datetime-tokens.ts';
 import type { Interval, Numeric, TimeTz } from '#adt/datum.ts';
 import { registerBuiltins } from '#adt/fmgr.ts';
 import { intervalParts } from '#adt/interval-encode.ts';
-import { addNumerics, divideNumerics, NUMERIC_INFINITY, NUMERIC_MINUS_INFINITY, numeric } from '#adt/numeric.ts';
+import {
+  addNumerics,
+  divideNumerics,
+  NUMERIC_INFINITY,
+  NUMERIC_MINUS_INFINITY,
+  numeric,
+  roundNumeric,
+} from '#adt/numeric.ts';
 import { lowerUnit, unitNotRecognized, unitNotSupported } from '#adt/timestamp-math.ts';
 import { sessionTimeZone, type TimeZone } from '#adt/timezone.ts';
 
@@ -31,6 +39,8 @@ interface Part {
   readonly value: Micros;
   readonly scale: number;
   readonly dayMicros?: number;
+  /** An instant whose Unix microseconds exceed int8: then both results are rounded along the way. */
+  readonly far?: Micros;
 }
 type Answer = Part | number | null;
 const whole = (value: Micros): Part => ({ value, scale: 0 });
@@ -40,12 +50,15 @@ function toNumeric(part: Answer): Numeric | null {
   if (part === null) return null;
   if (typeof part === 'number') return part > 0 ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY;
   const base = numeric(BigInt(part.value), part.scale);
+  if (part.far !== undefined)
+    return roundNumeric(divideNumerics(numeric(BigInt(part.value), 0), numeric(1_000_000n, 0)), 6);
   if (part.dayMicros === undefined) return base;
   return addNumerics(base, divideNumerics(numeric(BigInt(part.dayMicros), 0), numeric(BigInt(USECS_PER_DAY), 0)));
 }
 const POWERS = [1, 10, 100, 1000, 1e4, 1e5, 1e6] as const;
 function toFloat(part: Answer): number | null {
   if (part === null || typeof part === 'number') return part;
+  if (part.far !== undefined) return (Number(part.far) + EPOCH_SHIFT_SECS * 1e6) / 1e6;
   if (part.dayMicros !== undefined) {
     const seconds = Math.floor(part.dayMicros / 1e6);
     return Number(part.value) + (seconds + (part.dayMicros % 1e6) / 1e6) / 86_400;
@@ -176,11 +189,14 @@ function timestampPart(text: string, t: Micros, zone: TimeZone | null): Answer {
   const typeName = zone === null ? 'timestamp without time zone' : 'timestamp with time zone';
   const unit = parseUnit(text);
   if (!isTimestampFinite(t)) {
-    if (OSCILLATING.has(unit.name) || (zone !== null && ZONE_UNITS.has(unit.name))) return null;
+    if (OSCILLATING.has(unit.name) || ZONE_UNITS.has(unit.name)) return null;
     if (GROWING.has(unit.name)) return t < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     refuseUnit(unit, typeName);
   }
-  if (unit.name === 'epoch') return decimal(sinceUnix(t), 6);
+  if (unit.name === 'epoch') {
+    const value = sinceUnix(t);
+    return fitsInt8(value) ? decimal(value, 6) : { value, scale: 6, far: t };
+  }
   const west = breakDown(t, zone, tm);
   const day = dayFromCivil(tm.year, tm.month, tm.day);
   if (unit.name === 'julian') {

@@ -250,12 +250,11 @@ function makeInterval(
   seconds: number,
 ): Interval {
   if (!Number.isFinite(seconds)) intervalOutOfRange();
-  const clock = (hours * 60 + minutes) * 60 * USECS_PER_SEC;
-  const base = Number.isSafeInteger(clock)
-    ? clock
-    : canonicalInt8((BigInt(hours) * 60n + BigInt(minutes)) * 60_000_000n);
-  const micros = addMicros(base, int8OfDouble(rint(seconds * USECS_PER_SEC)));
-  return interval(int4(years * 12 + months), int4(weeks * 7 + days), int8(micros));
+  // PostgreSQL 15 checks nothing here: sums wrap around, and seconds beyond int8 become its minimum.
+  const rounded = rint(seconds * USECS_PER_SEC);
+  const fits = rounded >= -INT8_END && rounded < INT8_END;
+  const clock = (BigInt(hours) * 60n + BigInt(minutes)) * 60_000_000n + (fits ? BigInt(rounded) : -(1n << 63n));
+  return interval((years * 12 + months) | 0, (weeks * 7 + days) | 0, canonicalInt8(BigInt.asIntN(64, clock)));
 }
 
 const RANGE_NAMES = new Map<number, string>([
