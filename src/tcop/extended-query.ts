@@ -209,7 +209,14 @@ function withParameterContext(caught: unknown, portalName: string, index: number
   const shown = text === undefined ? '' : ` = ${quoteParameter(text, settings.log_parameter_max_length_on_error)}`;
   const line = `${portal} parameter $${index + 1}${shown}`;
   const { context } = error.fields;
-  return new PgError('ERROR', { ...error.fields, context: context === undefined ? line : `${context}\n${line}` });
+  // Bytes left over: the receive function does not know which parameter it was called for.
+  const leftover = text === undefined && error.fields.message === 'incorrect binary data format';
+  const message = leftover ? `${error.fields.message} in bind parameter ${index + 1}` : error.fields.message;
+  return new PgError('ERROR', {
+    ...error.fields,
+    message,
+    context: context === undefined ? line : `${context}\n${line}`,
+  });
 }
 
 // ── Describe ─────────────────────────────────────────────────────────────────────────────────────────────────────

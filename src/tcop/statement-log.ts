@@ -11,8 +11,15 @@ import { statementTimestamp } from '#transam/xact.ts';
 
 const CLASS_RANK = { none: 0, ddl: 1, mod: 2, all: 3 } as const satisfies Record<string, number>;
 
+let muted = false;
+/** Statements that nobody sent (the warming-up before a fork) are not logged. */
+export function muteStatementLog(on: boolean): void {
+  muted = on;
+}
+
 /** Whether log_statement wants one of these. */
 export function wantsStatementLog(nodes: readonly Node[]): boolean {
+  if (muted) return false;
   const wanted = CLASS_RANK[settings.log_statement as keyof typeof CLASS_RANK];
   if (wanted === CLASS_RANK.none) return false;
   if (wanted === CLASS_RANK.all) return true;
@@ -39,6 +46,7 @@ const inSample = (milliseconds: number): boolean => {
 /** At a statement's end. `what` describes it (`statement: select 1`) where its text was not logged before. */
 export function logDuration(wasLogged: boolean, what: () => string, detail?: () => string | undefined): void {
   const minimum = settings.log_min_duration_statement;
+  if (muted) return;
   if (!settings.log_duration && minimum < 0 && settings.log_min_duration_sample < 0) return;
   const { text, milliseconds } = durationText();
   const exceeded = minimum === 0 || (minimum > 0 && milliseconds >= minimum);

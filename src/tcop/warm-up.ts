@@ -11,6 +11,7 @@ import { dropUnnamedStatement, execBind, execDescribe, execExecute, execParse } 
 import { resetSessionState } from '#tcop/session-state.ts';
 import { execSimpleQuery } from '#tcop/simple-query.ts';
 import { parseStartupPacket } from '#tcop/startup-packet.ts';
+import { muteStatementLog } from '#tcop/statement-log.ts';
 import { installUtility } from '#tcop/utility.ts';
 import { finishXactCommand } from '#tcop/xact-command.ts';
 import { initializeTimeouts } from '#runtime/timeouts.ts';
@@ -71,6 +72,7 @@ export function warmUp(): void {
   installUtility();
   parseStartupPacket(frontend([0, 3, 0, 0], 'user\0postgres\0database\0postgres\0\0'));
   resetSessionState(port);
+  muteStatementLog(true);
   initializeTimeouts({ now: monotonicMs, setAlarm() {} });
   for (let round = 0; round < ROUNDS; round++) {
     for (const text of STATEMENTS) {
@@ -91,5 +93,6 @@ export function warmUp(): void {
     port.flush();
     dropUnnamedStatement();
   }
+  muteStatementLog(false);
   resetSessionState(null);
 }
