@@ -77,7 +77,7 @@ const violation = (message: string, detail?: string): never =>
 const shownCharacter = (character: string | undefined): string => {
   if (character === undefined || character === '') return '0x00';
   const code = character.charCodeAt(0);
-  return code >= 0x21 && code <= 0x7e ? character : `0x${code.toString(16).padStart(2, '0')}`;
+  return code >= 0x21 && code <= 0x7e ? `'${character}'` : `0x${code.toString(16).padStart(2, '0')}`;
 };
 
 /** Reads `a=value` fields from left to right. */

@@ -39,9 +39,10 @@ const MAX_SASL_MESSAGE = 1024;
 export interface AuthConnection extends HbaClient {
   /** Sends `R` with this code and payload; flushes unless the code is `ok` or `saslFinal`, which more output follows. */
   sendAuthRequest(code: number, payload: Uint8Array): void;
-  /** Body of the next `p` message, of at most `limit` bytes; null at end of file. Any other type is
-   *  FATAL 08P01 `expected ${expected} response, got message type %d`. */
-  readPasswordMessage(limit: number, expected: 'password' | 'SASL'): Uint8Array | null;
+  /** Body of the next `p` message, of at most `limit` bytes; null at end of file, 'broken' if the message is too long or
+   *  ends in the middle (which was logged). Any other type is 08P01 `expected ${expected} response, got message
+   *  type %d`. */
+  readPasswordMessage(limit: number, expected: 'password' | 'SASL'): Uint8Array | 'broken' | null;
   /** Operating-system user at the other end of a Unix-domain socket; null if unknown (the reason was logged). */
   peerUser(): string | null;
   /** Operating-system user that the client's machine names for this TCP connection (RFC 1413); null if it does not. */
@@ -113,7 +114,7 @@ function fail(conn: AuthConnection, line: HbaLine, logDetail: string | undefined
 /** The text of a password message: exactly one NUL, at its end. */
 function readPassword(conn: AuthConnection): string | null {
   const body = conn.readPasswordMessage(MAX_PASSWORD_MESSAGE, 'password');
-  if (body === null) return null;
+  if (body === null || body === 'broken') return null;
   if (body.length === 0 || body.indexOf(0) !== body.length - 1) {
     report('ERROR', { code: SQLSTATE.protocolViolation, message: 'invalid password packet size' });
   }
@@ -174,6 +175,7 @@ function byScram(conn: AuthConnection, secret: string | undefined): Outcome {
   for (;;) {
     const body = conn.readPasswordMessage(MAX_SASL_MESSAGE, 'SASL');
     if (body === null) return 'eof';
+    if (body === 'broken') return { failed: undefined };
     let data: string | undefined;
     if (server === undefined) {
       const initial = parseInitialResponse(body);

@@ -44,7 +44,7 @@ class PortConnection implements AuthConnection {
     if (code !== AUTH_REQUEST.ok && code !== AUTH_REQUEST.saslFinal) this.port.flush();
   }
 
-  readPasswordMessage(limit: number, expected: 'password' | 'SASL'): Uint8Array | null {
+  readPasswordMessage(limit: number, expected: 'password' | 'SASL'): Uint8Array | 'broken' | null {
     const { reader } = this.port;
     reader.startMessage();
     const type = reader.readByte();
@@ -55,7 +55,7 @@ class PortConnection implements AuthConnection {
         message: `expected ${expected} response, got message type ${type}`,
       });
     }
-    return reader.readMessage(limit) ? Buffer.from(reader.getRest()) : null;
+    return reader.readMessage(limit) ? Buffer.from(reader.getRest()) : 'broken';
   }
 
   peerUser(): string | null {

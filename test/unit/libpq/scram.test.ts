@@ -77,11 +77,11 @@ describe('the exchange', () => {
     const fresh = () => new ScramServer(SCRAM_SHA_256, 'u', undefined);
     const first = (text: string) => refused(() => fresh().exchange(text));
     expect(first('')).toEqual(['malformed SCRAM message', 'The message is empty.']);
-    expect(first('x,,n=,r=a')[1]).toBe('Unexpected channel-binding flag "x".');
-    expect(first('n;')[1]).toBe('Comma expected, but found character ";".');
+    expect(first('x,,n=,r=a')[1]).toBe('Unexpected channel-binding flag "\'x\'".');
+    expect(first('n;')[1]).toBe('Comma expected, but found character "\';\'".');
     expect(first('n,a=x,n=,r=a')[0]).toBe('client uses authorization identity, but it is not supported');
     expect(first('n,,m=x,n=,r=a')[0]).toBe('client requires an unsupported SCRAM extension');
-    expect(first('n,,r=a')[1]).toBe('Expected attribute "n" but found "r".');
+    expect(first('n,,r=a')[1]).toBe('Expected attribute "n" but found "\'r\'".');
     expect(first('n,,n=x,r=a\u0001')[0]).toBe('non-printable characters in SCRAM nonce');
     expect(first('p=tls-server-end-point,,n=,r=a')[1]).toContain('without channel binding');
     const final = (text: (nonce: string) => string) => {
