@@ -1,0 +1,15 @@
+select a.x, b.y from (values (1),(2),(3)) a(x) join (values (2,'b'),(3,'c')) b(x,y) on a.x=b.x order by 1;
+select a.x, b.y from (values (1),(2),(3)) a(x) left join (values (2,'b'),(3,'c')) b(x,y) on a.x=b.x order by 1;
+select a.x, b.x from (values (1),(2),(3)) a(x) full join (values (2),(3),(4)) b(x) on a.x=b.x order by 1,2;
+select a.x, b.x from (values (1),(2),(3)) a(x) right join (values (2),(3),(4)) b(x) on a.x=b.x order by 2;
+select x, y from generate_series(1,2) x, lateral generate_series(1,x) y;
+select t.typname, t.typtype, e.typname from pg_type t left join pg_type e on e.oid = t.typelem where t.typname like '\_int%' order by 1 limit 8;
+select a.n, b.n, c.n from generate_series(1,3) a(n) join generate_series(2,4) b(n) using (n) left join generate_series(3,5) c(n) on c.n = b.n order by 1;
+select * from (values (1,'a'),(2,'b')) v(x,y) natural join (values (2,'z'),(3,'w')) w(x,q);
+select x, y from generate_series(1,3) x full join generate_series(2,5) y on x = y and x < 3 order by 1,2;
+select * from generate_series(1,3) x full join generate_series(2,5) y on x < y;
+select a.n from (values (1.10::numeric)) a(n) join (values (1.1::numeric)) b(n) on a.n = b.n;
+select * from (values (1)) a(x) left join (values (1,2)) b(x,y) on a.x = b.x left join (values (3)) c(z) on c.z = b.y;
+select a.x from (values (1),(2)) a(x) left join (values (1)) b(x) on a.x = b.x where b.x is null;
+select coalesce(a.x, b.x) from (values (1)) a(x) full join (values (2)) b(x) using (x) order by 1;
+select x from (values (1),(2)) a(x) full join (values (2),(3)) b(x) using (x) order by x;
