@@ -27,6 +27,7 @@ import '#adt/inet.ts';
 import '#adt/int.ts';
 import '#adt/int8.ts';
 import '#adt/interval.ts';
+import '#adt/json-populate.ts';
 import '#adt/json.ts';
 import '#adt/jsonb.ts';
 import '#adt/like.ts';
