@@ -156,6 +156,7 @@ const pgAttribute = {
   atthasdef: bool,
   attisdropped: bool,
   attcollation: oid,
+  attacl: textArray,
 };
 const pgNamespace = { oid, nspname: text, nspowner: oid };
 const pgDatabase = {
