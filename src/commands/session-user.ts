@@ -34,7 +34,10 @@ registerGucHooks('session_authorization', {
     const byServer = context.source === 'dynamicDefault' || context.source === 'override';
     const privileged = byServer || role.oid === authenticatedUser || isSuperuserOid(authenticatedUser);
     if (!privileged) {
-      context.fail({ code: SQLSTATE.insufficientPrivilege, message: 'permission denied to set session authorization' });
+      context.fail({
+        code: SQLSTATE.insufficientPrivilege,
+        message: `permission denied to set session authorization "${name}"`,
+      });
     }
     context.extra = role;
     return name;
