@@ -28,6 +28,7 @@ import { PgError, report, toPgError } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
+import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { session } from '#tcop/session-state.ts';
 import { sendCommandComplete } from '#tcop/simple-query.ts';
 import { logDuration, parametersDetail, quoteParameter, wantsStatementLog } from '#tcop/statement-log.ts';
@@ -308,6 +309,7 @@ export function execExecute(port: Port, reader: MessageReader): void {
       disableStatementTimeout();
     }
     sendCommandComplete(port, completion);
+    adoptClientEncoding(port);
   } else {
     port.writer.empty(BACKEND.portalSuspended);
     xactFlags.pipelining = true;

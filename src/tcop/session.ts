@@ -7,7 +7,6 @@
 import { BACKEND, FRONTEND, frontendMessageRule } from '#libpq/messages.ts';
 import { writeErrorMessage } from '#libpq/error-message.ts';
 import type { Port } from '#libpq/port.ts';
-import { clientCodec } from '#libpq/text-encoding.ts';
 import { SIGNAL } from '#platform/native.ts';
 import { activityHooks } from '#runtime/activity/activity-hooks.ts';
 import { logContext } from '#runtime/error/log-context.ts';
@@ -21,6 +20,7 @@ import {
 import { settings } from '#runtime/guc/guc.ts';
 import { checkForInterrupts, holdInterrupts, resetInterruptHoldoffs, takeSignal } from '#runtime/interrupts.ts';
 import { disableAllTimeouts, disableTimeout, enableTimeoutAfter, TIMEOUT } from '#runtime/timeouts.ts';
+import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { execBind, execClose, execDescribe, execExecute, execParse } from '#tcop/extended-query.ts';
 import { execFunctionCall } from '#tcop/function-call.ts';
 import { diePending } from '#tcop/interrupts-backend.ts';
@@ -96,16 +96,6 @@ export function sendBackendKeyData(port: Port, pid: number, key: number): void {
   port.writer.int32(pid);
   port.writer.int32(key);
   port.writer.end();
-}
-
-let codecName = '';
-/** client_encoding as it is now. */
-export function adoptClientEncoding(port: Port): void {
-  if (settings.client_encoding === codecName) return;
-  const codec = clientCodec(settings.client_encoding);
-  if (codec === undefined) return;
-  codecName = settings.client_encoding;
-  port.setCodec(codec);
 }
 
 // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ import { FETCH_ALL, runPortal, startPortal } from '#portal/portal-run.ts';
 import { activityHooks } from '#runtime/activity/activity-hooks.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { logContext } from '#runtime/error/log-context.ts';
+import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { dropUnnamedStatement } from '#tcop/extended-query.ts';
 import { session } from '#tcop/session-state.ts';
 import { logDuration, logStatement, wantsStatementLog } from '#tcop/statement-log.ts';
@@ -97,6 +98,7 @@ function runStatement(port: Port, raw: RawStatement, text: string, isLast: boole
     disableStatementTimeout();
   }
   sendCommandComplete(port, completion);
+  adoptClientEncoding(port);
 }
 
 function runUnnamed(port: Port, portal: Portal, simple: SimplePlan, raw: RawStatement): void {

@@ -32,6 +32,7 @@ import { disableTimeout, enableTimeoutAfter, initializeTimeouts, registerTimeout
 import { resetLatch } from '#shm/latch.ts';
 import { waitLatchOrSocket, WL } from '#shm/wait-event-set.ts';
 import { clientAuthentication } from '#tcop/authenticate.ts';
+import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { installBackendInterrupts, registerSessionTimeouts } from '#tcop/interrupts-backend.ts';
 import {
   processReadInterrupt,
@@ -40,7 +41,6 @@ import {
   sendBackendKeyData,
   sendErrorToClient,
   sendInitialParameters,
-  adoptClientEncoding,
 } from '#tcop/session.ts';
 import { resetSessionState, session } from '#tcop/session-state.ts';
 import {
