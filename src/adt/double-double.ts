@@ -5,15 +5,15 @@
  *  Cost: about a microsecond.
  *  Counterpart: exp(), log(), pow(), sin() … of the C library */
 
-let hi = 0;
-let lo = 0;
+/** Result of the last operation. Fields of an object, for V8 keeps doubles in them without allocating. */
+const r = { hi: 0.5, lo: 0.5 };
 
 /** hi + lo = a + b exactly. */
 function sum(a: number, b: number): void {
   const s = a + b;
   const bPart = s - a;
-  lo = a - (s - bPart) + (b - bPart);
-  hi = s;
+  r.lo = a - (s - bPart) + (b - bPart);
+  r.hi = s;
 }
 /** hi + lo = a · b exactly, by splitting the factors in halves of 26 bits. */
 function product(a: number, b: number): void {
@@ -24,16 +24,16 @@ function product(a: number, b: number): void {
   const cb = 134217729 * b;
   const bHigh = cb - (cb - b);
   const bLow = b - bHigh;
-  lo = aHigh * bHigh - p + aHigh * bLow + aLow * bHigh + aLow * bLow;
-  hi = p;
+  r.lo = aHigh * bHigh - p + aHigh * bLow + aLow * bHigh + aLow * bLow;
+  r.hi = p;
 }
 function addPair(aHi: number, aLo: number, bHi: number, bLo: number): void {
   sum(aHi, bHi);
-  sum(hi, lo + aLo + bLo);
+  sum(r.hi, r.lo + aLo + bLo);
 }
 function multiplyPair(aHi: number, aLo: number, bHi: number, bLo: number): void {
   product(aHi, bHi);
-  sum(hi, lo + (aHi * bLo + aLo * bHi));
+  sum(r.hi, r.lo + (aHi * bLo + aLo * bHi));
 }
 
 // ln 2 in three parts; a multiple of the first by an exponent is exact.
@@ -46,7 +46,7 @@ const INVERSE_FACTORIALS: readonly (readonly [number, number])[] = (() => {
   for (let n = 2, factorial = 2; n <= 10; n++, factorial *= n) {
     const head = 1 / factorial;
     product(head, factorial);
-    pairs.push([head, (1 - hi - lo) / factorial]);
+    pairs.push([head, (1 - r.hi - r.lo) / factorial]);
   }
   return pairs;
 })();
@@ -55,29 +55,29 @@ const INVERSE_FACTORIALS: readonly (readonly [number, number])[] = (() => {
 function exponential(a: number, b: number): number {
   const exponent = Math.round(a / Math.LN2);
   product(exponent, LN2_B);
-  addPair(a - exponent * LN2_A, 0, -hi, -lo);
-  addPair(hi, lo, b - exponent * LN2_C, 0);
-  const rHi = hi / 256;
-  const rLo = lo / 256;
+  addPair(a - exponent * LN2_A, 0, -r.hi, -r.lo);
+  addPair(r.hi, r.lo, b - exponent * LN2_C, 0);
+  const rHi = r.hi / 256;
+  const rLo = r.lo / 256;
   // expm1 by Taylor's series over |r| < 0.0014, then eight doublings.
   let pHi = INVERSE_FACTORIALS[8]![0];
   let pLo = INVERSE_FACTORIALS[8]![1];
   for (let i = 7; i >= 0; i--) {
     multiplyPair(pHi, pLo, rHi, rLo);
-    addPair(INVERSE_FACTORIALS[i]![0], INVERSE_FACTORIALS[i]![1], hi, lo);
-    pHi = hi;
-    pLo = lo;
+    addPair(INVERSE_FACTORIALS[i]![0], INVERSE_FACTORIALS[i]![1], r.hi, r.lo);
+    pHi = r.hi;
+    pLo = r.lo;
   }
   multiplyPair(pHi, pLo, rHi, rLo);
-  addPair(1, 0, hi, lo);
-  multiplyPair(hi, lo, rHi, rLo);
+  addPair(1, 0, r.hi, r.lo);
+  multiplyPair(r.hi, r.lo, rHi, rLo);
   for (let i = 0; i < 8; i++) {
-    pHi = hi;
-    pLo = lo;
+    pHi = r.hi;
+    pLo = r.lo;
     multiplyPair(pHi, pLo, pHi, pLo);
-    addPair(2 * pHi, 2 * pLo, hi, lo);
+    addPair(2 * pHi, 2 * pLo, r.hi, r.lo);
   }
-  addPair(1, 0, hi, lo);
+  addPair(1, 0, r.hi, r.lo);
   return exponent;
 }
 const scale = (value: number, exponent: number): number => {
@@ -88,7 +88,7 @@ const scale = (value: number, exponent: number): number => {
 export function exactExp(value: number): number {
   if (!(Math.abs(value) < 746)) return Math.exp(value);
   const exponent = exponential(value, 0);
-  return scale(hi + lo, exponent);
+  return scale(r.hi + r.lo, exponent);
 }
 
 /** ln of a positive finite number in hi + lo. */
@@ -96,15 +96,15 @@ function logarithm(value: number): void {
   const guess = Math.log(value);
   const exponent = exponential(-guess, 0);
   // value · e^-guess - 1 is tiny; scaling first keeps the product near one.
-  multiplyPair(hi, lo, scale(value, exponent), 0);
-  addPair(hi, lo, -1, 0);
-  const rest = hi + lo;
+  multiplyPair(r.hi, r.lo, scale(value, exponent), 0);
+  addPair(r.hi, r.lo, -1, 0);
+  const rest = r.hi + r.lo;
   sum(guess, rest - (rest * rest) / 2);
 }
 export function exactLn(value: number): number {
   if (!(value > 2.3e-308 && value < Number.POSITIVE_INFINITY) || value === 1) return Math.log(value);
   logarithm(value);
-  return hi + lo;
+  return r.hi + r.lo;
 }
 
 /** base^exponent for a positive finite base; other cases are JavaScript's. */
@@ -116,12 +116,12 @@ export function exactPower(base: number, exponent: number): number {
   if (!ordinary || Math.abs(plain) < 2.3e-308) return plain;
   if (exponent === 1) return base;
   logarithm(magnitude);
-  const lnHi = hi;
-  const lnLo = lo;
+  const lnHi = r.hi;
+  const lnLo = r.lo;
   product(lnHi, exponent);
-  sum(hi, lo + lnLo * exponent);
-  const binaryExponent = exponential(hi, lo);
-  const result = scale(hi + lo, binaryExponent);
+  sum(r.hi, r.lo + lnLo * exponent);
+  const binaryExponent = exponential(r.hi, r.lo);
+  const result = scale(r.hi + r.lo, binaryExponent);
   return plain < 0 ? -result : result;
 }
 
@@ -144,54 +144,51 @@ const TAYLOR: readonly (readonly [number, number])[] = (() => {
     // Division of a pair by a small integer: quotient and corrected remainder.
     const head = inverseHi / n;
     product(head, n);
-    const rest = (inverseHi - hi - lo + inverseLo) / n;
+    const rest = (inverseHi - r.hi - r.lo + inverseLo) / n;
     sum(head, rest);
-    inverseHi = hi;
-    inverseLo = lo;
-    pairs.push([hi, lo]);
+    inverseHi = r.hi;
+    inverseLo = r.lo;
+    pairs.push([r.hi, r.lo]);
   }
   return pairs;
 })();
 
-let sinHi = 0;
-let sinLo = 0;
-let cosHi = 0;
-let cosLo = 0;
+const circle = { sinHi: 0.5, sinLo: 0.5, cosHi: 0.5, cosLo: 0.5 };
 /** Taylor's series in r² from the term `top` down to `bottom` of one parity, result in hi + lo. */
 function series(squareHi: number, squareLo: number, top: number, bottom: number): void {
   let [accumulatedHi, accumulatedLo] = TAYLOR[top]! as [number, number];
   for (let n = top - 2; n >= bottom; n -= 2) {
     multiplyPair(accumulatedHi, accumulatedLo, squareHi, squareLo);
-    addPair(TAYLOR[n]![0], TAYLOR[n]![1], -hi, -lo);
-    accumulatedHi = hi;
-    accumulatedLo = lo;
+    addPair(TAYLOR[n]![0], TAYLOR[n]![1], -r.hi, -r.lo);
+    accumulatedHi = r.hi;
+    accumulatedLo = r.lo;
   }
-  hi = accumulatedHi;
-  lo = accumulatedLo;
+  r.hi = accumulatedHi;
+  r.lo = accumulatedLo;
 }
 /** Sine and cosine of an angle of magnitude below ANGLE_MAX as pairs. */
 function sineAndCosine(angle: number): void {
   const quadrant = Math.round(angle / (Math.PI / 2));
   sum(angle - quadrant * HALF_PI_A, -quadrant * HALF_PI_B);
-  addPair(hi, lo, -quadrant * HALF_PI_C, -quadrant * HALF_PI_D);
-  const rHi = hi;
-  const rLo = lo;
+  addPair(r.hi, r.lo, -quadrant * HALF_PI_C, -quadrant * HALF_PI_D);
+  const rHi = r.hi;
+  const rLo = r.lo;
   multiplyPair(rHi, rLo, rHi, rLo);
-  const squareHi = hi;
-  const squareLo = lo;
+  const squareHi = r.hi;
+  const squareLo = r.lo;
   series(squareHi, squareLo, 27, 1);
-  multiplyPair(hi, lo, rHi, rLo);
-  const sHi = hi;
-  const sLo = lo;
+  multiplyPair(r.hi, r.lo, rHi, rLo);
+  const sHi = r.hi;
+  const sLo = r.lo;
   series(squareHi, squareLo, 28, 0);
   const turns = ((quadrant % 4) + 4) % 4;
   const swap = turns % 2 === 1;
   const sinSign = turns >= 2 ? -1 : 1;
   const cosSign = turns === 1 || turns === 2 ? -1 : 1;
-  sinHi = sinSign * (swap ? hi : sHi);
-  sinLo = sinSign * (swap ? lo : sLo);
-  cosHi = cosSign * (swap ? sHi : hi);
-  cosLo = cosSign * (swap ? sLo : lo);
+  circle.sinHi = sinSign * (swap ? r.hi : sHi);
+  circle.sinLo = sinSign * (swap ? r.lo : sLo);
+  circle.cosHi = cosSign * (swap ? sHi : r.hi);
+  circle.cosLo = cosSign * (swap ? sLo : r.lo);
 }
 /** Tiny angles are their own sine; huge, infinite and NaN ones are left to JavaScript. */
 const isOrdinaryAngle = (angle: number): boolean => Math.abs(angle) > 1e-100 && Math.abs(angle) < ANGLE_MAX;
@@ -199,23 +196,23 @@ const isOrdinaryAngle = (angle: number): boolean => Math.abs(angle) > 1e-100 && 
 export function exactSin(angle: number): number {
   if (!isOrdinaryAngle(angle)) return Math.sin(angle);
   sineAndCosine(angle);
-  return sinHi + sinLo;
+  return circle.sinHi + circle.sinLo;
 }
 export function exactCos(angle: number): number {
   if (!isOrdinaryAngle(angle)) return Math.cos(angle);
   sineAndCosine(angle);
-  return cosHi + cosLo;
+  return circle.cosHi + circle.cosLo;
 }
 /** a / b for pairs, rounded once. */
 function quotient(aHi: number, aLo: number, bHi: number, bLo: number): number {
   const head = aHi / bHi;
   multiplyPair(bHi, bLo, head, 0);
-  return head + (aHi - hi - lo + aLo) / bHi;
+  return head + (aHi - r.hi - r.lo + aLo) / bHi;
 }
 export function exactTan(angle: number): number {
   if (!isOrdinaryAngle(angle)) return Math.tan(angle);
   sineAndCosine(angle);
-  return quotient(sinHi, sinLo, cosHi, cosLo);
+  return quotient(circle.sinHi, circle.sinLo, circle.cosHi, circle.cosLo);
 }
 
 /** JavaScript's angle corrected by the cross product of its direction with (x, y). */
@@ -229,25 +226,25 @@ export function exactAtan2(y: number, x: number): number {
   const px = x * unit;
   const py = y * unit;
   sineAndCosine(guess);
-  multiplyPair(cosHi, cosLo, py, 0);
-  const leftHi = hi;
-  const leftLo = lo;
-  multiplyPair(sinHi, sinLo, px, 0);
-  addPair(leftHi, leftLo, -hi, -lo);
-  return guess + (hi + lo) / (px * cosHi + py * sinHi);
+  multiplyPair(circle.cosHi, circle.cosLo, py, 0);
+  const leftHi = r.hi;
+  const leftLo = r.lo;
+  multiplyPair(circle.sinHi, circle.sinLo, px, 0);
+  addPair(leftHi, leftLo, -r.hi, -r.lo);
+  return guess + (r.hi + r.lo) / (px * circle.cosHi + py * circle.sinHi);
 }
 export const exactAtan = (value: number): number => exactAtan2(value, 1);
 export function exactAsin(value: number): number {
   const guess = Math.asin(value);
   if (!(Math.abs(value) > 1e-20 && Math.abs(value) < 1)) return guess;
   sineAndCosine(guess);
-  addPair(value, 0, -sinHi, -sinLo);
-  return guess + (hi + lo) / cosHi;
+  addPair(value, 0, -circle.sinHi, -circle.sinLo);
+  return guess + (r.hi + r.lo) / circle.cosHi;
 }
 export function exactAcos(value: number): number {
   const guess = Math.acos(value);
   if (!(Math.abs(value) > 1e-20 && Math.abs(value) < 1)) return guess;
   sineAndCosine(guess);
-  addPair(cosHi, cosLo, -value, 0);
-  return guess + (hi + lo) / sinHi;
+  addPair(circle.cosHi, circle.cosLo, -value, 0);
+  return guess + (r.hi + r.lo) / circle.sinHi;
 }

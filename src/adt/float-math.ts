@@ -148,6 +148,20 @@ function toDegrees(value: number): number {
 
 // ---- hyperbolic
 
+/** Up to here e^x itself is in range. */
+const EXP_MAX = 709;
+function sineHyperbolic(value: number): number {
+  const magnitude = Math.abs(value);
+  if (!(magnitude > 22 && magnitude < EXP_MAX)) return Math.sinh(value);
+  return Math.sign(value) * 0.5 * exactExp(magnitude);
+}
+function cosineHyperbolic(value: number): number {
+  const magnitude = Math.abs(value);
+  if (!(magnitude > 0.35 && magnitude < EXP_MAX)) return Math.cosh(value);
+  const power = exactExp(magnitude);
+  return magnitude < 22 ? 0.5 * power + 0.5 / power : 0.5 * power;
+}
+
 function arcCosineHyperbolic(value: number): number {
   if (value < 1) inputOutOfRange();
   return Math.acosh(value);
@@ -218,8 +232,8 @@ registerBuiltins({
   radians: (value: number) => float8Multiply(value, RADIANS_PER_DEGREE),
   dpi: () => Math.PI,
 
-  dsinh: Math.sinh,
-  dcosh: Math.cosh,
+  dsinh: sineHyperbolic,
+  dcosh: cosineHyperbolic,
   dtanh: Math.tanh,
   dasinh: Math.asinh,
   dacosh: arcCosineHyperbolic,

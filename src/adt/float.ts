@@ -130,16 +130,15 @@ function halfWay(value: number, direction: number): number {
 /** value.toExponential, but an exact tie goes to the even digit. */
 function exponentialHalfEven(value: number, fractionDigits: number): string {
   const text = value.toExponential(fractionDigits);
-  const [mantissa, exponent] = text.split('e') as [string, string];
-  if ('13579'.includes(mantissa.at(-1)!)) {
-    const exact = value.toExponential(40);
-    const [exactMantissa, exactExponent] = exact.split('e') as [string, string];
-    const rest = exactMantissa.replace('.', '').slice(fractionDigits + 1);
-    if (exactExponent === exponent && /^50*$/.test(rest))
-      return `${exactMantissa.slice(0, fractionDigits === 0 ? 1 : fractionDigits + 2)}e${exponent}`;
-  }
-  return text;
+  const at = text.indexOf('e');
+  if ('02468'.includes(text[at - 1]!)) return text;
+  const longer = value.toExponential(fractionDigits + 1);
+  const end = longer.indexOf('e') - 1;
+  if (longer[end] !== '5' || Number(longer) !== value) return text;
+  // Cut instead of rounding up; a point that stands last goes too.
+  return longer.slice(0, fractionDigits === 0 ? end - 1 : end) + longer.slice(end + 1);
 }
+const FLOAT4_NORMAL_MIN = 2 ** -126;
 /** Fewest digits that read back as the same positive float4, whichever way the reader breaks ties. */
 function shortestFloat4(value: number): string {
   const low = halfWay(value, -1);
@@ -148,10 +147,14 @@ function shortestFloat4(value: number): string {
     const read = Number(text);
     return read > low && read < high;
   };
-  for (let digits = 1; digits < 9; digits++) {
+  // The interval of a normal number holds one decimal of six digits at most, so fewer digits are six with zeros.
+  const isNormal = value >= FLOAT4_NORMAL_MIN;
+  const isPowerOfTwo = value - low !== high - value;
+  for (let digits = isNormal ? 6 : 1; digits < 9; digits++) {
     const text = exponentialHalfEven(value, digits - 1);
-    if (reads(text)) return text;
-    // At a power of two the interval of the value is wider upwards, and may hold a decimal that is not the nearest.
+    if (reads(text)) return text.replace(/\.?0+e/, 'e');
+    if (!isPowerOfTwo) continue;
+    // The interval is wider upwards, and may hold a decimal that is not the nearest.
     const exponent = Number(text.slice(text.indexOf('e') + 1));
     const unit = Number(`1e${exponent - digits + 1}`);
     for (const neighbour of [Number(text) + unit, Number(text) - unit]) {

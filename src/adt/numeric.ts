@@ -51,17 +51,20 @@ export function checkedNumeric(unscaled: bigint, scale: number): Numeric {
 }
 export const magnitude = (value: bigint): bigint => (value < 0n ? -value : value);
 
+const SMALL_LIMIT = 10n ** 15n;
+/** Decimal digits of a non-negative integer below 10^15 as a Number; 0 has none. */
+function smallDigitCount(value: number): number {
+  let digits = 0;
+  let bound = 1;
+  while (value >= bound) {
+    bound *= 10;
+    digits++;
+  }
+  return digits;
+}
 /** Decimal digits of a non-negative number; 0 has none. */
 export function digitCount(value: bigint): number {
-  if (value < 10n ** 15n) {
-    let rest = Number(value);
-    let digits = 0;
-    while (rest >= 1) {
-      rest = Math.floor(rest / 10);
-      digits++;
-    }
-    return digits;
-  }
+  if (value < SMALL_LIMIT) return smallDigitCount(Number(value));
   const hexDigits = value.toString(16);
   const bits = hexDigits.length * 4 - Math.clz32(Number.parseInt(hexDigits[0]!, 16)) + 28;
   const estimate = Math.floor((bits - 1) * Math.LOG10E * Math.LN2) + 1;
@@ -238,10 +241,16 @@ export function multiplyNumerics(a: Numeric, b: Numeric): Numeric {
 export const leadingExponent = (value: Numeric): number =>
   value.unscaled === 0n ? 0 : digitCount(magnitude(value.unscaled)) - value.scale - 1;
 
+function firstSmallDigit(unscaled: number, scale: number): { weight: number; digit: number } {
+  const weight = Math.floor((smallDigitCount(unscaled) - scale - 1) / 4);
+  const shift = 4 * weight + scale;
+  return { weight, digit: shift >= 0 ? Math.floor(unscaled / 10 ** shift) : unscaled * 10 ** -shift };
+}
 /** Weight and value of the first non-zero base-10000 digit. */
 export function firstDigit(value: Numeric): { weight: number; digit: number } {
   const unscaled = magnitude(value.unscaled);
   if (unscaled === 0n) return { weight: 0, digit: 0 };
+  if (unscaled < SMALL_LIMIT) return firstSmallDigit(Number(unscaled), value.scale);
   const weight = Math.floor(leadingExponent(value) / 4);
   const shift = 4 * weight + value.scale;
   return { weight, digit: Number(shift >= 0 ? unscaled / pow10(shift) : unscaled * pow10(-shift)) };
