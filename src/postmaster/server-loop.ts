@@ -31,6 +31,7 @@ import { reloadConfiguration } from '#postmaster/reload.ts';
 import { advance, requestShutdown, setState } from '#postmaster/state-machine.ts';
 
 const SIGKILL_CHILDREN_AFTER_MS = 5000;
+const DEAD_END_PAUSE_MS = 10;
 const LOCK_FILE_CHECK_MS = 60_000;
 const TOUCH_MS = 58 * 60_000;
 /** An archiver or stats collector that keeps failing is not restarted at once. */
@@ -56,7 +57,11 @@ export function serverLoop(): never {
   lastLockCheckMs = monotonicMs();
   lastTouchMs = lastLockCheckMs;
   for (;;) {
-    waitSockets(sleepMs(), listening);
+    if (pm.state === PM.WAIT_DEAD_END) {
+      // Whoever connects now would only be one more to wait for: the queue of the socket keeps them until the restart.
+      listening.length = 0;
+      Atomics.wait(pause, 0, 0, DEAD_END_PAUSE_MS);
+    } else waitSockets(sleepMs(), listening);
     clearInterruptPending();
     handleSignals();
     for (const fd of listening) if (pm.listenSockets.includes(fd)) acceptAll(fd);

@@ -127,6 +127,11 @@ export class Cluster {
   configure(lines: readonly string[]): void {
     appendFileSync(join(this.dataDirectory, 'postgresql.conf'), `${lines.join('\n')}\n`);
   }
+  /** A file below the data directory, '' while it does not exist. */
+  readDataFile(name: string): string {
+    const path = join(this.dataDirectory, name);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
   get log(): string {
     return this.#log;
   }
