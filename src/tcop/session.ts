@@ -18,6 +18,7 @@ import {
   type ReportedParameter,
 } from '#runtime/guc/guc-report.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { registerGucHooks } from '#runtime/guc/records.ts';
 import { checkForInterrupts, holdInterrupts, resetInterruptHoldoffs, takeSignal } from '#runtime/interrupts.ts';
 import { disableAllTimeouts, disableTimeout, enableTimeoutAfter, TIMEOUT } from '#runtime/timeouts.ts';
 import { adoptClientEncoding } from '#tcop/client-encoding.ts';
@@ -53,6 +54,13 @@ export const sessionHooks: {
   afterError() {},
   exit: (code) => reportHooks.exitProcess(code),
 };
+
+registerGucHooks('application_name', {
+  assign(name) {
+    logContext.applicationName = name;
+    activityHooks.reportApplicationName(name);
+  },
+});
 
 const EOF = -1;
 let readyDue = true;

@@ -54,6 +54,7 @@ import '#tcop/utility.ts';
 import {
   abortOutOfAnyTransaction,
   commitTransactionCommand,
+  currentLocalTransactionId,
   setStatementTimestamp,
   startTransactionCommand,
 } from '#transam/xact.ts';
@@ -317,6 +318,8 @@ function nameProcess(port: Port, environment: BackendEnvironment): void {
 
 function initializeSession(port: Port, request: StartupRequest, environment: BackendEnvironment): void {
   beforeShmemExit(() => abortOutOfAnyTransaction());
+  logContext.virtualTransactionId = () =>
+    myProcess.backendId > 0 ? `${myProcess.backendId}/${currentLocalTransactionId()}` : '';
   setStatementTimestamp();
   startTransactionCommand();
   try {
