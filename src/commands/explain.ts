@@ -175,13 +175,13 @@ export function explainOnePlan(
 ): string {
   const queryDesc: QueryDesc = createQueryDesc(plan, params, discardReceiver, options.analyze);
   const before = performance.now();
+  executorStart(queryDesc);
   if (options.analyze) {
-    executorStart(queryDesc);
     executorRun(queryDesc, 0);
     executorFinish(queryDesc);
   }
   const root = describePlan(queryDesc, options);
-  if (options.analyze) executorEnd(queryDesc);
+  executorEnd(queryDesc);
   const executionTime = performance.now() - before;
   const summary: [string, number][] = [];
   if (options.summary && planningTime !== null) summary.push(['Planning Time', planningTime]);

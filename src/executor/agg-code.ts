@@ -11,7 +11,7 @@ import { TYPE } from '#catalog/oids.ts';
 import { aggregateRow } from '#catalog/syscache.ts';
 import type { Eval, ExprContext, Row } from '#executor/estate.ts';
 import { compileExpr, type CompileScope } from '#executor/expr-compile.ts';
-import { checkFunctionPermission, needProc, type RawCall, rawCall } from '#executor/function-call.ts';
+import { needProc, type RawCall, rawCall } from '#executor/function-call.ts';
 import { compileOrderedSetFinal } from '#executor/ordered-set.ts';
 import { comparatorFor, type Equals, equalityFor, type RowCompare, withNulls } from '#executor/sort-support.ts';
 import type { Aggref, SortGroupClause, WindowFunc } from '#nodes/primitives.ts';
@@ -144,7 +144,6 @@ type Transition = Pick<AggCode, 'init' | 'advance' | 'advanceRow' | 'finalize' |
 function compileTransition(call: AggregateCall, args: readonly Eval[], orderedSet: boolean): Transition {
   const row = aggregateRow(call.fnoid);
   if (row === undefined) throw new Error(`aggregate ${call.fnoid} has no row in pg_aggregate`);
-  checkFunctionPermission(needProc(call.fnoid));
   const transType = resolveTransType(row.aggtranstype, call.argTypes, call.resultType);
   const init = initialState(row.agginitval, transType);
   if (orderedSet) {

@@ -14,7 +14,7 @@ import { fastBinary, looseCall, strictCall } from '#executor/expr-operators.ts';
 import { compileSqlValueFunction } from '#executor/expr-values.ts';
 import { compileSubPlan } from '#executor/expr-subplan.ts';
 import type { Eval, Row } from '#executor/estate.ts';
-import { checkFunctionPermission, needProc, rawCall } from '#executor/function-call.ts';
+import { needProc, rawCall } from '#executor/function-call.ts';
 import { type RteColumn, rteColumns } from '#executor/rte-columns.ts';
 import { equalityFor, familyCompare } from '#executor/sort-support.ts';
 import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
@@ -287,7 +287,6 @@ export function compileCall(
   scope: CompileScope,
 ): Eval {
   const proc = needProc(functionOid);
-  checkFunctionPermission(proc);
   const args = argNodes.map((arg) => compileExpr(arg, scope));
   const call = rawCall(callInfoFor(functionOid, argNodes, collation, resultType, variadic));
   if (!proc.proisstrict) return looseCall(call, args);

@@ -9,6 +9,7 @@ import type { Oid } from '#base/ids.ts';
 import { LANGUAGE } from '#catalog/oids.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { procRow } from '#catalog/syscache.ts';
+import { functionGuard } from '#executor/permissions.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -22,15 +23,6 @@ export interface SqlFunctionExecutor {
 let sqlFunctions: SqlFunctionExecutor | undefined;
 export function setSqlFunctionExecutor(executor: SqlFunctionExecutor): void {
   sqlFunctions = executor;
-}
-
-/** Called before any function that the current user may not execute. Installed by whoever owns roles. */
-let checkExecute: ((proc: ProcRow) => void) | undefined;
-export function setExecutePermissionCheck(check: (proc: ProcRow) => void): void {
-  checkExecute = check;
-}
-export function checkFunctionPermission(proc: ProcRow): void {
-  if (checkExecute !== undefined) checkExecute(proc);
 }
 
 export function needProc(oid: Oid): ProcRow {
@@ -58,6 +50,15 @@ export type RawCall = (...args: Datum[]) => Datum;
 /** The code of a function as a plain call. Strictness is left to the caller. */
 export function rawCall(info: CallInfo): RawCall {
   const proc = needProc(info.functionOid);
+  const call = unguardedCall(info, proc);
+  const guard = functionGuard(proc);
+  if (guard === null) return call;
+  return (...args) => {
+    guard();
+    return call(...args);
+  };
+}
+function unguardedCall(info: CallInfo, proc: ProcRow): RawCall {
   if (proc.prolang === LANGUAGE.sql) {
     return (...args) => {
       if (sqlFunctions === undefined) return notImplemented(proc);
@@ -121,7 +122,15 @@ function once(value: Datum): SetIterator {
 /** Opens a function as a set of rows, whatever its kind: a plain function gives one row. */
 export function setCall(info: CallInfo): (args: readonly Datum[]) => SetIterator {
   const proc = needProc(info.functionOid);
-  const open = unguardedSetCall(info, proc);
+  const guard = functionGuard(proc);
+  const inner = unguardedSetCall(info, proc);
+  const open =
+    guard === null
+      ? inner
+      : (args: readonly Datum[]): SetIterator => {
+          guard();
+          return inner(args);
+        };
   if (!proc.proisstrict) return open;
   // A strict set-returning function of a null is the empty set; a plain one is one null row.
   const ofNull = proc.proretset ? () => exhausted : () => once(null);

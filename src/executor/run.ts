@@ -6,6 +6,7 @@
  *  Counterpart: src/backend/executor/execMain.c */
 import { EState, type Row } from '#executor/estate.ts';
 import { initNode, makeSubPlanRunner } from '#executor/exec-procnode.ts';
+import { checkRelationPermissions } from '#executor/permissions.ts';
 import { FORWARD, type PlanState } from '#executor/plan-state.ts';
 import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
 import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
@@ -106,6 +107,7 @@ export function executorEnd(query: QueryDesc): void {
 }
 
 export function standardExecutorStart(query: QueryDesc): void {
+  checkRelationPermissions(query.plan);
   const estate = new EState(query.plan, query.params, query.instrument);
   estate.makeSubPlan = (planId) => makeSubPlanRunner(estate, planId);
   query.estate = estate;

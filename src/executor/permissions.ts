@@ -1,0 +1,83 @@
+/** permissions.ts — may this user read these relations and call these functions?
+ *
+ *  Relations are checked each time a plan starts, because a cached plan may meet another role. A function is only
+ *  looked at if it has an access list of its own, which few have; then every call is checked.
+ *  Counterpart: ExecCheckRTPerms() of src/backend/executor/execMain.c, object_aclcheck() calls of execExpr.c */
+import type { Oid } from '#base/ids.ts';
+import { hasRight } from '#catalog/acl.ts';
+import { factTable, parseSimpleArray } from '#catalog/facts.ts';
+import type { ProcRow } from '#catalog/rows.ts';
+import { sessionIdentity } from '#catalog/session-identity.ts';
+import { classRow } from '#catalog/syscache.ts';
+import { ACL_SELECT, type RangeTblEntry } from '#nodes/parse-nodes.ts';
+import type { PlannedStmt } from '#nodes/plan-nodes.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+
+interface Guarded {
+  readonly relid: Oid;
+  readonly checkAsUser: Oid;
+}
+const NOTHING: readonly Guarded[] = [];
+const guardedRelations = new WeakMap<PlannedStmt, readonly Guarded[]>();
+
+function relationOf(rte: RangeTblEntry): Guarded[] {
+  if ((rte.requiredPerms & ACL_SELECT) === 0) return [];
+  // A view that was expanded keeps its place in the range table for this check.
+  if (rte.rtekind !== 'relation' && (rte.rtekind !== 'subquery' || rte.relid === 0)) return [];
+  return [{ relid: rte.relid, checkAsUser: rte.checkAsUser }];
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  v: 'view',
+  m: 'materialized view',
+  S: 'sequence',
+  f: 'foreign table',
+};
+
+export function checkRelationPermissions(stmt: PlannedStmt): void {
+  let relations = guardedRelations.get(stmt);
+  if (relations === undefined) {
+    relations = stmt.rtable.length === 0 ? NOTHING : stmt.rtable.flatMap(relationOf);
+    guardedRelations.set(stmt, relations);
+  }
+  for (const { relid, checkAsUser } of relations) {
+    const row = classRow(relid);
+    const role = checkAsUser !== 0 ? checkAsUser : sessionIdentity.userOid;
+    if (row === undefined || hasRight({ letter: 'r', owner: row.relowner, acl: row.relacl }, role, 'r', false))
+      continue;
+    report('ERROR', {
+      code: SQLSTATE.insufficientPrivilege,
+      message: `permission denied for ${KINDS[row.relkind] ?? 'table'} ${row.relname}`,
+    });
+  }
+}
+
+let functionRows: Map<number, number> | undefined;
+const functionLists = new Map<Oid, readonly string[] | null>();
+/** The function's own access list, null if it has the default one. */
+function functionAcl(oid: Oid): readonly string[] | null {
+  let list = functionLists.get(oid);
+  if (list === undefined) {
+    const table = factTable('pg_proc');
+    functionRows ??= table.uniqueIndex('oid');
+    const row = functionRows.get(oid);
+    const text = row === undefined ? null : table.field(row, table.columnIndex('proacl'));
+    list = text === null ? null : parseSimpleArray(text);
+    functionLists.set(oid, list);
+  }
+  return list;
+}
+
+/** A check to run before each call of the function, or null if everybody may call it. */
+export function functionGuard(proc: ProcRow): (() => void) | null {
+  const acl = functionAcl(proc.oid);
+  if (acl === null) return null;
+  return () => {
+    if (hasRight({ letter: 'f', owner: proc.proowner, acl }, sessionIdentity.userOid, 'X', false)) return;
+    report('ERROR', {
+      code: SQLSTATE.insufficientPrivilege,
+      message: `permission denied for function ${proc.proname}`,
+    });
+  };
+}
