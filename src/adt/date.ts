@@ -29,7 +29,7 @@ import { breakDown } from '#adt/datetime-clock.ts';
 import { dateOutOfRange, dateTextOutOfRange, localToInstant } from '#adt/datetime-common.ts';
 import { decodeDateTime, timeOverflows } from '#adt/datetime-decode.ts';
 import { dateText } from '#adt/datetime-encode.ts';
-import { DecodeFailure, reportDecodeError, splitFields } from '#adt/datetime-tokens.ts';
+import { DecodeFailure, reportDecodeError } from '#adt/datetime-tokens.ts';
 import type { Interval } from '#adt/datum.ts';
 import { registerBuiltins } from '#adt/fmgr.ts';
 import { inRangeTimestamp, timestampMinusInterval, timestampPlusInterval } from '#adt/timestamp-math.ts';
@@ -40,7 +40,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 export function dateIn(text: string): number {
   try {
-    const { tm, special } = decodeDateTime(splitFields(text));
+    const { tm, special } = decodeDateTime(text);
     if (special === 'infinity') return DATE_INFINITY;
     if (special === '-infinity') return DATE_MINUS_INFINITY;
     if (special === 'epoch') return dayFromCivil(1970, 1, 1);

@@ -18,7 +18,7 @@ import {
 } from '#adt/datetime-calendar.ts';
 import { currentTm } from '#adt/datetime-clock.ts';
 import { dateOrder } from '#adt/datetime-settings.ts';
-import { dateWord, digits, type Field, leadingInt, refuse } from '#adt/datetime-tokens.ts';
+import { dateWord, digits, type Field, leadingInt, refuse, splitFields } from '#adt/datetime-tokens.ts';
 import {
   abbreviationOffsetOfLocal,
   findAbbreviation,
@@ -598,5 +598,53 @@ class Decoder {
   }
 }
 
-export const decodeDateTime = (fields: readonly Field[]): Decoded => new Decoder(fields, false).run();
-export const decodeTimeOnly = (fields: readonly Field[]): Decoded => new Decoder(fields, true).run();
+/** Two digits of `text` as a number, or NaN. */
+function pairAt(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - 48;
+  const ones = text.charCodeAt(at + 1) - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
+}
+const fast = newTm();
+/** "2020-01-31", "2020-01-31 12:34:56.789", "… 12:34:56+02": the forms that dumps and clients send, which mean the
+ *  same in every DateStyle. Anything unusual is left to the Decoder. The result is overwritten by the next call. */
+function decodeIso(text: string): Decoded | null {
+  const { length } = text;
+  if (length < 10 || text.charCodeAt(4) !== 45 || text.charCodeAt(7) !== 45) return null;
+  const year = pairAt(text, 0) * 100 + pairAt(text, 2);
+  const month = pairAt(text, 5);
+  const day = pairAt(text, 8);
+  if (!(year > 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month))) return null;
+  fast.year = year;
+  fast.month = month;
+  fast.day = day;
+  fast.hour = fast.minute = fast.second = fast.micros = 0;
+  let at = 10;
+  if (length > 10) {
+    const isClock = length >= 19 && text.charCodeAt(10) === 32 && text[13] === ':' && text[16] === ':';
+    if (!isClock) return null;
+    fast.hour = pairAt(text, 11);
+    fast.minute = pairAt(text, 14);
+    fast.second = pairAt(text, 17);
+    if (!(fast.hour < 24 && fast.minute < 60 && fast.second < 60)) return null;
+    at = 19;
+    if (text[19] === '.') {
+      let scale = 100_000;
+      for (at = 20; at < length && scale >= 1; at++, scale /= 10) {
+        const digit = text.charCodeAt(at) - 48;
+        if (digit < 0 || digit > 9) break;
+        fast.micros += digit * scale;
+      }
+      if (at === 20) return null;
+    }
+  }
+  if (at === length) return { tm: fast, west: zoneOffsetOfLocal(fast, sessionTimeZone()), special: 'date' };
+  // Only a two-digit offset behind the seconds is taken here.
+  const sign = text[at];
+  const hours = pairAt(text, at + 1);
+  if (length !== at + 3 || (sign !== '+' && sign !== '-') || !(hours <= 15) || length < 20) return null;
+  return { tm: fast, west: sign === '-' || hours === 0 ? hours * 3600 : -hours * 3600, special: 'date' };
+}
+
+/** The meaning of date/time text; throws DecodeFailure. */
+export const decodeDateTime = (text: string): Decoded => decodeIso(text) ?? new Decoder(splitFields(text), false).run();
+export const decodeTimeOnly = (text: string): Decoded => new Decoder(splitFields(text), true).run();

@@ -24,7 +24,7 @@ import { breakDown } from '#adt/datetime-clock.ts';
 import { precisionTypmod, roundMicros, timestampOutOfRange } from '#adt/datetime-common.ts';
 import { decodeTimeOnly } from '#adt/datetime-decode.ts';
 import { timeText, zoneText } from '#adt/datetime-encode.ts';
-import { DecodeFailure, reportDecodeError, splitFields } from '#adt/datetime-tokens.ts';
+import { DecodeFailure, reportDecodeError } from '#adt/datetime-tokens.ts';
 import type { ArrayDatum, Interval, TimeTz } from '#adt/datum.ts';
 import { registerBuiltins } from '#adt/fmgr.ts';
 import { compareIntervals, interval } from '#adt/interval.ts';
@@ -46,7 +46,7 @@ const modDay = (micros: Micros): number => microsOfTimestamp(micros, dayOfTimest
 
 function decode(text: string, typeName: string): { micros: number; west: number } {
   try {
-    const { tm, west } = decodeTimeOnly(splitFields(text));
+    const { tm, west } = decodeTimeOnly(text);
     return { micros: timeOfDay(tm), west };
   } catch (caught) {
     if (caught instanceof DecodeFailure) reportDecodeError(caught.reason, text, typeName);

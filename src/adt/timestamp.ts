@@ -35,7 +35,7 @@ import {
 import { clockMicrosOf, pad } from '#adt/date.ts';
 import { decodeDateTime, decodeNumericZone, zoneNotRecognized } from '#adt/datetime-decode.ts';
 import { DAY_NAMES, MONTH_NAMES, timestampText, timestamptzText } from '#adt/datetime-encode.ts';
-import { DecodeFailure, reportDecodeError, splitFields } from '#adt/datetime-tokens.ts';
+import { DecodeFailure, reportDecodeError } from '#adt/datetime-tokens.ts';
 import { type ArrayDatum, canonicalInt8, type Datum, type Interval, type TimeTz } from '#adt/datum.ts';
 import { formatG } from '#adt/float.ts';
 import { registerBuiltins } from '#adt/fmgr.ts';
@@ -66,7 +66,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 function decode(text: string, typeName: string, withZone: boolean): Micros {
   try {
-    const { tm, west, special } = decodeDateTime(splitFields(text));
+    const { tm, west, special } = decodeDateTime(text);
     if (special === 'infinity') return TIMESTAMP_INFINITY;
     if (special === '-infinity') return TIMESTAMP_MINUS_INFINITY;
     if (special === 'epoch') return -EPOCH_SHIFT_SECS * USECS_PER_SEC;
