@@ -3,8 +3,9 @@
  *  Whether and where a match starts does not depend on preferences, so JavaScript's RegExp answers that, over a
  *  translation of the parsed pattern. Its ends and captures are the first found by backtracking, whereas PostgreSQL's
  *  are the longest (or shortest) for the whole and then for each part from left to right. Patterns for which both must
- *  agree take JavaScript's answer; the others are dissected here over the sets of possible ends of each part. Patterns
- *  with back references always take JavaScript's answer.
+ *  agree take JavaScript's answer; the others are dissected here over the sets of possible ends of each part. That takes
+ *  polynomial time, so patterns on which backtracking may explode are searched for in the same way. Patterns with back
+ *  references always take JavaScript's answer.
  *  Compiled patterns are cached.
  *  Counterpart: src/backend/regex/regexec.c, RE_compile_and_cache() of src/backend/utils/adt/regexp.c */
 import { CharSet } from '#adt/regexp-charset.ts';
@@ -197,6 +198,24 @@ function hasOneVariable(node: RegexpNode): boolean {
     }
   };
   return visit(node) && variables <= 1;
+}
+
+/** Could backtracking take exponential time: is something repeated that itself can match in several lengths or ways? */
+function mayExplode(node: RegexpNode, repeated = false): boolean {
+  switch (node.kind) {
+    case 'concat':
+      return node.parts.some((part) => mayExplode(part, repeated));
+    case 'either':
+      return repeated || node.parts.some((part) => mayExplode(part, repeated));
+    case 'repeat':
+      return (repeated && node.min !== node.max) || mayExplode(node.body, repeated || node.max > 1);
+    case 'capture':
+      return mayExplode(node.body, repeated);
+    case 'look':
+      return mayExplode(node.body, false);
+    default:
+      return false;
+  }
 }
 
 // ---- exact matching
@@ -411,12 +430,16 @@ class ExactRegexp implements CompiledRegexp {
   private readonly assertions = new Map<RegexpNode, RegExp>();
   private readonly groups = new Map<RegexpNode, readonly RegexpNode[]>();
   private readonly prefersShort: boolean;
+  private readonly explosive: boolean;
+  private readonly start: { readonly set: CharSet; readonly nullable: boolean };
 
   constructor(
     private readonly parsed: ParsedRegexp,
     private readonly search: RegExp,
   ) {
     this.prefersShort = preference(parsed.root) === SHORTER;
+    this.explosive = mayExplode(parsed.root);
+    this.start = first(parsed.root);
     this.prepare(parsed.root);
   }
   private prepare(node: RegexpNode): void {
@@ -436,20 +459,35 @@ class ExactRegexp implements CompiledRegexp {
     return this.parsed.captureCount;
   }
   test(text: string): boolean {
-    this.search.lastIndex = 0;
-    return this.search.test(text);
+    return this.findStart(text, 0, this.explosive ? this.dissectorFor(text) : undefined) >= 0;
+  }
+  private dissectorFor(text: string): Dissector {
+    return new Dissector(text, this.assertions, this.groups);
+  }
+  /** Where the first match from `from` on starts, or -1. Given a dissector, it is asked instead of JavaScript. */
+  private findStart(text: string, from: number, dissector: Dissector | undefined): number {
+    if (dissector === undefined) {
+      this.search.lastIndex = from;
+      return this.search.exec(text)?.index ?? -1;
+    }
+    for (let at = from; at <= text.length; at++) {
+      const codePoint = text.codePointAt(at);
+      const canStart = this.start.nullable || (codePoint !== undefined && this.start.set.has(codePoint));
+      if (canStart && dissector.ends(this.parsed.root, at).length > 0) return at;
+      if (codePoint !== undefined && codePoint > 0xffff) at++;
+    }
+    return -1;
   }
   exec(text: string, from: number): RegexpMatch | null {
-    this.search.lastIndex = from;
-    const found = this.search.exec(text);
-    if (found === null) return null;
-    const dissector = new Dissector(text, this.assertions, this.groups);
-    const ends = dissector.ends(this.parsed.root, found.index);
+    const dissector = this.dissectorFor(text);
+    const start = this.findStart(text, from, this.explosive ? dissector : undefined);
+    if (start < 0) return null;
+    const ends = dissector.ends(this.parsed.root, start);
     const end = (this.prefersShort ? ends[0] : ends.at(-1))!;
     const captures: Captures = new Array<number>(2 * (this.captureCount + 1)).fill(-1);
-    captures[0] = found.index;
+    captures[0] = start;
     captures[1] = end;
-    if (this.captureCount > 0) dissector.dissect(this.parsed.root, found.index, end, captures);
+    if (this.captureCount > 0) dissector.dissect(this.parsed.root, start, end, captures);
     return captures;
   }
 }

@@ -30,6 +30,10 @@ describe('regular expressions prefer as POSIX does, not as backtracking does', (
     expect(match('x', '(a?)*')).toEqual(['', '']);
     expect(match('x', '(a)*')).toEqual(['', null]);
   });
+  it('repetition of repetition takes no exponential time', () => {
+    expect(match('a'.repeat(200), '(a*)*b')).toBeNull();
+    expect(compileRegexp('^(a|aa|[ab]+)+$', DEFAULT_FLAGS).test(`${'a'.repeat(200)}c`)).toBe(false);
+  });
   it('long strings need no deep recursion', () => {
     expect(match('ab'.repeat(20000), '((?:a|ab|b)*)$')?.[0]?.length).toBe(40000);
   });
