@@ -1,11 +1,14 @@
 /** stat-counters.ts — cumulative statistics of objects: what a server shows about which nothing was counted yet.
  *
- *  No relation has storage, so nothing was scanned, inserted or vacuumed: the counters are truly zero, the times truly
- *  unknown. Counters of things that do happen here (transactions, sessions, checkpoints) are not in this list; until
+ *  No relation has storage and no WAL is written, so nothing was scanned, vacuumed, logged or archived: the counters are
+ *  truly zero, the times truly unknown. Counters of things that do happen here (transactions, sessions, checkpoints) are not in this list; until
  *  they have a source their functions raise 0A000.
  *  Counterpart: src/backend/utils/adt/pgstatfuncs.c */
-import type { BuiltinFunction } from '#adt/fmgr.ts';
-import { registerBuiltins } from '#adt/fmgr.ts';
+import type { Datum, RecordDatum } from '#adt/datum.ts';
+import { type BuiltinFunction, registerBuiltins, registerSetBuiltins } from '#adt/fmgr.ts';
+import type { Oid } from '#base/ids.ts';
+import { rowIterator } from '#functions/set-iterator.ts';
+import { serverFacts } from '#runtime/server-facts.ts';
 
 /** Counts over relations: of a table, of the running transaction, of a database. */
 const ZERO = [
@@ -84,3 +87,59 @@ const table: Record<string, BuiltinFunction> = {};
 for (const name of ZERO) table[name] = () => 0;
 for (const name of UNKNOWN) table[name] = () => null;
 registerBuiltins(table);
+
+/** Since when the zeros count. */
+const since = (): number => serverFacts.postmasterStartTime;
+const [INT8, TEXT, FLOAT8, TIMESTAMPTZ, NUMERIC] = [20, 25, 701, 1184, 1700] as const;
+
+function record(columns: readonly (readonly [name: string, type: number, value: Datum])[]): RecordDatum {
+  return {
+    kind: 'record',
+    names: columns.map(([name]) => name),
+    types: columns.map(([, type]) => type as Oid),
+    typmods: columns.map(() => -1),
+    values: columns.map(([, , value]) => value),
+  };
+}
+const NUMERIC_ZERO: Datum = { kind: 'numeric', unscaled: 0n, scale: 0, special: 0 };
+const SLRUS = [
+  'CommitTs',
+  'MultiXactMember',
+  'MultiXactOffset',
+  'Notify',
+  'Serial',
+  'Subtrans',
+  'Xact',
+  'other',
+] as const;
+
+registerBuiltins({
+  pg_stat_get_archiver: () =>
+    record([
+      ['archived_count', INT8, 0],
+      ['last_archived_wal', TEXT, null],
+      ['last_archived_time', TIMESTAMPTZ, null],
+      ['failed_count', INT8, 0],
+      ['last_failed_wal', TEXT, null],
+      ['last_failed_time', TIMESTAMPTZ, null],
+      ['stats_reset', TIMESTAMPTZ, since()],
+    ]),
+  pg_stat_get_wal: () =>
+    record([
+      ['wal_records', INT8, 0],
+      ['wal_fpi', INT8, 0],
+      ['wal_bytes', NUMERIC, NUMERIC_ZERO],
+      ['wal_buffers_full', INT8, 0],
+      ['wal_write', INT8, 0],
+      ['wal_sync', INT8, 0],
+      ['wal_write_time', FLOAT8, 0],
+      ['wal_sync_time', FLOAT8, 0],
+      ['stats_reset', TIMESTAMPTZ, since()],
+    ]),
+  // Nothing is cached within a transaction, so there is nothing to forget.
+  pg_stat_clear_snapshot: () => '',
+});
+registerSetBuiltins({
+  pg_stat_get_slru: () => rowIterator(SLRUS.map((name) => [name, 0, 0, 0, 0, 0, 0, 0, since()])),
+  pg_stat_get_recovery_prefetch: () => rowIterator([[since(), 0, 0, 0, 0, 0, 0, 0, 0, 0]]),
+});

@@ -1,14 +1,14 @@
 /** function-call.ts — the FunctionCall message: one function by OID, without SQL.
  *  Counterpart: src/backend/tcop/fastpath.c */
 import type { Datum } from '#adt/datum.ts';
-import { type Builtin, builtin, type CallInfo, typeInfo } from '#adt/fmgr.ts';
+import { type Builtin, builtin, type CallInfo, type TypeInfo, typeInfo } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
 import { procRow } from '#catalog/syscache.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { BACKEND } from '#libpq/messages.ts';
 import type { MessageReader } from '#libpq/message-reader.ts';
 import type { Port } from '#libpq/port.ts';
-import { report } from '#runtime/error/report.ts';
+import { PgError, report, toPgError } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
@@ -68,10 +68,22 @@ function readArguments(reader: MessageReader, row: ProcRow): Datum[] {
     const format = formatCount > 1 ? formats[i]! : (formats[0] ?? 0);
     const type = typeInfo(types[i] as Oid);
     if (format === 0) args.push(type.input(reader.getText(length), -1));
-    else if (format === 1) args.push(type.receive(Uint8Array.from(reader.getBytes(length)), -1));
+    else if (format === 1) args.push(receiveArgument(type, Uint8Array.from(reader.getBytes(length)), i));
     else report('ERROR', { code: SQLSTATE.invalidParameterValue, message: `unsupported format code: ${format}` });
   }
   return args;
+}
+
+/** Bytes left over: the receive function does not know which argument it was called for. */
+function receiveArgument(type: TypeInfo, bytes: Uint8Array, index: number): Datum {
+  try {
+    return type.receive(bytes, -1);
+  } catch (caught) {
+    const error = toPgError(caught);
+    if (error.fields.message !== 'incorrect binary data format') throw caught;
+    const message = `incorrect binary data format in function argument ${index + 1}`;
+    throw new PgError('ERROR', { ...error.fields, message });
+  }
 }
 
 function call(row: ProcRow, oid: Oid, args: readonly Datum[]): Datum {

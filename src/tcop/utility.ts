@@ -18,7 +18,7 @@ import { setVariable, showColumns, showVariable } from '#commands/variable-set.t
 import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import { type Body, bodyOf, isTag, type Tag, tagOf } from '#parser/ast.ts';
-import { commandTag, type QueryCompletion } from '#portal/command-tags.ts';
+import { commandTag, logClass, type QueryCompletion } from '#portal/command-tags.ts';
 import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -87,10 +87,17 @@ const OUTSIDE_BLOCKS: ReadonlySet<Tag> = new Set<Tag>([
 ]);
 const isVacuum = (node: Node): boolean => isTag(node, 'VacuumStmt') && node.VacuumStmt.is_vacuumcmd === true;
 
+const refuseReadOnly = (command: string): never =>
+  report('ERROR', {
+    code: SQLSTATE.readOnlySqlTransaction,
+    message: `cannot execute ${command} in a read-only transaction`,
+  });
+
 function notSupported(node: Node, isTopLevel: boolean): never {
   const command = commandTag(node);
   if (OUTSIDE_BLOCKS.has(tagOf(node)) || isVacuum(node)) preventInTransactionBlock(isTopLevel, command);
   if (isTag(node, 'LockStmt')) requireTransactionBlock(isTopLevel, command);
+  if (settings.transaction_read_only && logClass(node) !== 'all') refuseReadOnly(command);
   return report('ERROR', { code: SQLSTATE.featureNotSupported, message: `${command} is not supported yet` });
 }
 
@@ -109,11 +116,7 @@ function processUtility(
     notSupported(node, context === 'toplevel');
     return;
   }
-  if (command.writes === true && settings.transaction_read_only)
-    report('ERROR', {
-      code: SQLSTATE.readOnlySqlTransaction,
-      message: `cannot execute ${commandTag(node)} in a read-only transaction`,
-    });
+  if (command.writes === true && settings.transaction_read_only) refuseReadOnly(commandTag(node));
   const start = Math.max(0, stmt.stmtLocation);
   command.run(bodyOf(node, tag) as never, {
     sourceText,
