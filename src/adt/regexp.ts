@@ -370,7 +370,9 @@ class Dissector {
       return;
     }
     if (from === to) {
-      if (this.reaches(node.body, from, to)) this.dissect(node.body, from, to, captures);
+      // An empty iteration counts rather than none, unless its body would rather be short.
+      if (preference(node.body) !== SHORTER && this.reaches(node.body, from, to))
+        this.dissect(node.body, from, to, captures);
       return;
     }
     const shorter = preference(node.body) === SHORTER;
