@@ -4,8 +4,9 @@
  *  preparing and explaining a query never fails for it.
  *  Counterpart: fmgr_info() of src/backend/utils/fmgr/fmgr.c */
 import type { Datum, RecordDatum } from '#adt/datum.ts';
-import { type Builtin, builtin, type CallInfo, type SetIterator, typeInfo } from '#adt/fmgr.ts';
+import { type Builtin, builtin, type CallInfo, type SetIterator } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
+import { formatType } from '#catalog/format-type.ts';
 import { LANGUAGE } from '#catalog/oids.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { procRow } from '#catalog/syscache.ts';
@@ -35,7 +36,7 @@ export function needProc(oid: Oid): ProcRow {
 
 /** `name(type, type)` with types as SQL names them. */
 export function signature(proc: ProcRow): string {
-  return `${proc.proname}(${proc.proargtypes.map((type) => typeInfo(type).name).join(', ')})`;
+  return `${proc.proname}(${proc.proargtypes.map(formatType).join(', ')})`;
 }
 export function notImplemented(proc: ProcRow): never {
   return report('ERROR', {

@@ -20,7 +20,8 @@ import {
   sqlFunctionBody,
   typeRow,
 } from '#catalog/syscache.ts';
-import { type DomainRules, setDomainRules } from '#executor/expr-compile.ts';
+import { EState, type Eval, ExprContext } from '#executor/estate.ts';
+import { compileExpr, type DomainRules, setDomainRules } from '#executor/expr-compile.ts';
 import { setSqlFunctionExecutor } from '#executor/function-call.ts';
 import { setRelationOpener } from '#executor/node-scan.ts';
 import {
@@ -98,7 +99,17 @@ function coerceResult(query: Query, proc: ProcRow): Query {
 }
 
 const plans = new Map<string, PlannedStmt[]>();
+/** Each call site has one CallInfo: the quick way to its plans. */
+const plansOfCall = new WeakMap<CallInfo, PlannedStmt[]>();
 function plansOf(info: CallInfo): PlannedStmt[] {
+  let list = plansOfCall.get(info);
+  if (list === undefined) {
+    list = findPlans(info);
+    plansOfCall.set(info, list);
+  }
+  return list;
+}
+function findPlans(info: CallInfo): PlannedStmt[] {
   const key = `${info.functionOid}:${info.argTypes.join(',')}`;
   let list = plans.get(key);
   if (list === undefined) {
@@ -152,8 +163,33 @@ function rowValue(row: readonly Datum[], query: QueryDesc): Datum {
   return record;
 }
 
+/** Bodies that are one expression over the arguments need no executor run. */
+const simpleBodies = new WeakMap<PlannedStmt[], { plan: PlannedStmt; evaluate: Eval } | null>();
+function simpleBody(list: PlannedStmt[]): { plan: PlannedStmt; evaluate: Eval } | null {
+  let simple = simpleBodies.get(list);
+  if (simple === undefined) {
+    const plan = list[0]!;
+    const tree = plan.planTree;
+    const bare =
+      list.length === 1 &&
+      tree.kind === 'Result' &&
+      tree.lefttree === null &&
+      tree.qual.length === 0 &&
+      tree.resconstantqual.length === 0 &&
+      tree.targetlist.length === 1 &&
+      plan.subplans.length === 0;
+    simple = bare ? { plan, evaluate: compileExpr(tree.targetlist[0]!.expr, { rtable: [] }) } : null;
+    simpleBodies.set(list, simple);
+  }
+  return simple;
+}
+
 function callFunction(info: CallInfo, args: readonly Datum[]): Datum {
   const list = plansOf(info);
+  const simple = simpleBody(list);
+  if (simple !== null && info.resultType !== TYPE.void) {
+    return simple.evaluate(new ExprContext(new EState(simple.plan, { types: info.argTypes, values: args })));
+  }
   runLeading(list, info, args);
   const first = new FirstRow();
   const query = open(list[list.length - 1]!, info, args, first);
