@@ -17,6 +17,12 @@ export interface CallInfo {
   readonly variadic: boolean;
   /** Typmods of the arguments, -1 where unknown. */
   readonly argTypmods?: readonly number[];
+  /** Columns that the query wants of a function returning record: its column definition list, or its OUT columns. */
+  readonly resultColumns?: {
+    readonly names: readonly string[];
+    readonly types: readonly Oid[];
+    readonly typmods: readonly number[];
+  };
 }
 
 /** Arguments in order. Typed loosely on purpose: pg_proc, not TypeScript, says what arrives. */

@@ -31,6 +31,11 @@ function malformedArray(detail: string): never {
   report('ERROR', { code: SQLSTATE.invalidTextRepresentation, message: 'malformed JSON array', detail });
 }
 
+function needObject(node: JsonNode): void {
+  if (node.type !== 'object')
+    invalidParameter(`cannot call populate_composite on ${node.type === 'array' ? 'an array' : 'a scalar'}`);
+}
+
 class Populator {
   constructor(private readonly text: string) {}
 
@@ -47,8 +52,7 @@ class Populator {
     const category = node.type === 'string' ? 'other' : jsonCategory(type);
     if (category === 'array') return this.array(node, type, typmod, key);
     if (category === 'composite') {
-      if (node.type !== 'object')
-        invalidParameter(`cannot call populate_composite on ${node.type === 'array' ? 'an array' : 'a scalar'}`);
+      needObject(node);
       return this.record(rowType(type, typmod), node, null);
     }
     const raw = this.text.slice(node.start, node.end);
@@ -112,8 +116,7 @@ function populateRecord(
   if (value === null) return base;
   const text = asText(value);
   const node = parseJson(text, true);
-  if (node.type !== 'object')
-    invalidParameter(`cannot call ${name} on ${node.type === 'array' ? 'an array' : 'a scalar'}`);
+  needObject(node);
   return new Populator(text).record(row, node, base);
 }
 function populateRecordset(
@@ -123,9 +126,12 @@ function populateRecordset(
   value: string | Jsonb | null,
 ): SetIterator {
   const row = baseRow(info, base, name);
-  if (value === null) return iterate([]);
-  const text = asText(value);
+  return value === null ? iterate([]) : rowsOf(name, row, base, asText(value));
+}
+/** One row for each object of a JSON array. */
+function rowsOf(name: string, row: RowType, base: RecordDatum | null, text: string): SetIterator {
   const node = parseJson(text, true);
+  if (node.type !== 'array' && name.startsWith('jsonb')) invalidParameter(`cannot call ${name} on a non-array`);
   if (node.type === 'object') invalidParameter(`cannot call ${name} on an object`);
   if (node.type !== 'array') invalidParameter(`cannot call ${name} on a scalar`);
   const populator = new Populator(text);
@@ -137,13 +143,40 @@ function populateRecordset(
   );
 }
 
+/** The row that a column definition list describes. */
+function definedRow(info: CallInfo, name: string): RowType {
+  return (
+    info.resultColumns ??
+    report('ERROR', {
+      code: SQLSTATE.datatypeMismatch,
+      message: `could not determine row type for result of ${name}`,
+      hint: 'Call the function in the FROM clause using a column definition list.',
+    })
+  );
+}
+function toRecord(name: string, info: CallInfo, value: string | Jsonb): RecordDatum {
+  const row = definedRow(info, name);
+  const text = asText(value);
+  const node = parseJson(text, true);
+  needObject(node);
+  return new Populator(text).record(row, node, null);
+}
+function toRecordset(name: string, info: CallInfo, value: string | Jsonb | null): SetIterator {
+  const row = definedRow(info, name);
+  return value === null ? iterate([]) : rowsOf(name, row, null, asText(value));
+}
+
 registerCallInfoBuiltins({
+  json_to_record: (info, value: string) => toRecord('json_to_record', info, value),
+  jsonb_to_record: (info, value: Jsonb) => toRecord('jsonb_to_record', info, value),
   json_populate_record: (info, base: RecordDatum | null, value: string | null) =>
     populateRecord('json_populate_record', info, base, value),
   jsonb_populate_record: (info, base: RecordDatum | null, value: Jsonb | null) =>
     populateRecord('jsonb_populate_record', info, base, value),
 });
 registerSetBuiltins({
+  json_to_recordset: (info, value: string | null) => toRecordset('json_to_recordset', info, value),
+  jsonb_to_recordset: (info, value: Jsonb | null) => toRecordset('jsonb_to_recordset', info, value),
   json_populate_recordset: (info, base: RecordDatum | null, value: string | null) =>
     populateRecordset('json_populate_recordset', info, base, value),
   jsonb_populate_recordset: (info, base: RecordDatum | null, value: Jsonb | null) =>
