@@ -84,8 +84,8 @@ const viewText = (oid: Oid, pretty: boolean): string | null => {
 function collationFor(info: CallInfo, _value: Datum): Datum {
   const type = info.argTypes[0] ?? (0 as Oid);
   const row = typeRow(type);
-  if (type === TYPE.unknown || row === undefined) return null;
-  if (row.typcollation === 0) {
+  if (row === undefined) return null;
+  if (row.typcollation === 0 && type !== TYPE.unknown) {
     report('ERROR', {
       code: SQLSTATE.datatypeMismatch,
       message: `collations are not supported by type ${formatTypeExtended(type, {})}`,

@@ -3,7 +3,7 @@
  *  Counterpart: src/backend/parser/parse_agg.c */
 import type { GroupingFunc as RawGroupingFunc, Node, WindowDef } from '@pgsql/types';
 import { formatType } from '#catalog/format-type.ts';
-import { constraintsOf } from '#catalog/syscache.ts';
+import { constraintsOf, systemAttributes } from '#catalog/syscache.ts';
 import { equal, exprLocation, exprType } from '#nodes/node-funcs.ts';
 import type { GroupingSet, Query } from '#nodes/parse-nodes.ts';
 import type { Aggref, Expr, GroupingFunc, SortGroupClause, TargetEntry, Var, WindowFunc } from '#nodes/primitives.ts';
@@ -118,7 +118,7 @@ function checkAggregateLevel(p: ParseState, agg: Aggref | GroupingFunc): void {
   const level = argumentLevel(p, args, isAgg ? agg.aggdirectargs : [], isAgg ? agg.aggfilter : null, isAgg);
   agg.agglevelsup = level;
   const target = ancestor(p, level);
-  if (isAgg) target.hasAggs = true;
+  target.hasAggs = true;
   const what = isAgg ? 'aggregate functions' : 'grouping operations';
   const location = agg.location;
   if (target.exprKind === 'from_subselect' && level > 0) {
@@ -435,7 +435,12 @@ class GroupChecker {
   complain(v: Var, depth: number): never {
     const rte = this.p.rtable[v.varno - 1]!;
     const table = rte.eref.aliasname;
-    const column = v.varattno === 0 ? '*' : (rte.eref.colnames[v.varattno - 1] ?? '');
+    const column =
+      v.varattno === 0
+        ? '*'
+        : v.varattno < 0 && rte.rtekind === 'relation'
+          ? (systemAttributes(rte.relid).find((a) => a.attnum === v.varattno)?.attname ?? '')
+          : (rte.eref.colnames[v.varattno - 1] ?? '');
     const message =
       depth === 0
         ? `column "${table}.${column}" must appear in the GROUP BY clause or be used in an aggregate function`

@@ -32,6 +32,7 @@ import {
   makeAlias,
   makeItem,
   openRangeVar,
+  refuseDefinitions,
   varOfColumn,
 } from '#parser/relation.ts';
 import { columnName } from '#parser/target.ts';
@@ -121,7 +122,6 @@ function rangeVar(p: ParseState, r: RangeVar): NsItem {
 }
 
 function rangeSubselect(p: ParseState, r: RangeSubselect): NsItem {
-  if (r.alias === undefined) missingSubqueryAlias(p, r);
   const savedKind = p.exprKind;
   p.exprKind = 'from_subselect';
   p.lateralActive = r.lateral === true;
@@ -129,37 +129,6 @@ function rangeSubselect(p: ParseState, r: RangeSubselect): NsItem {
   p.lateralActive = false;
   p.exprKind = savedKind;
   return addSubquery(p, query, aliasOf(r.alias), r.lateral === true, true);
-}
-
-/** 15 wants a name for every sub-select in FROM; its grammar complains at the opening parenthesis. */
-function missingSubqueryAlias(p: ParseState, r: RangeSubselect): never {
-  const select = bodyOf(r.subquery!, 'SelectStmt');
-  const isValues = select.valuesLists !== undefined;
-  const at = openingParenthesis(Buffer.from(p.sourceText), smallestLocation(r.subquery));
-  fail(
-    p,
-    SQLSTATE.syntaxError,
-    isValues ? 'VALUES in FROM must have an alias' : 'subquery in FROM must have an alias',
-    at,
-    { hint: isValues ? 'For example, FROM (VALUES ...) [AS] foo.' : 'For example, FROM (SELECT ...) [AS] foo.' },
-  );
-}
-/** The parenthesis before the sub-select that a location is in: the last one that a query follows. */
-function openingParenthesis(bytes: Buffer, inside: number): number {
-  for (let at = bytes.lastIndexOf('(', inside); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf('(', at - 1)) {
-    const rest = bytes.subarray(at + 1, at + 200).toString();
-    if (/^(\s|--[^\n]*\n|\()*(select|values|with|table)\b/i.test(rest)) return at;
-  }
-  return -1;
-}
-function smallestLocation(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return -1;
-  let best = -1;
-  for (const [key, child] of Object.entries(value)) {
-    const at = key === 'location' ? (child as number) : smallestLocation(child);
-    if (at >= 0 && (best < 0 || at < best)) best = at;
-  }
-  return best;
 }
 
 function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
@@ -189,6 +158,7 @@ function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
       locations.push(rawLocation(node));
       const defined = listItems(list);
       definitionAt.push(rawLocation(defined[0]));
+      if (defined.length > 0) refuseDefinitions(p, expr, rawLocation(defined[0]));
       definitions.push(defined.length === 0 ? null : columnDefinitions(p, defined));
     }
   }
@@ -216,6 +186,7 @@ function rangeFunction(p: ParseState, r: RangeFunction): NsItem {
         hint: 'Put the column definition list inside ROWS FROM().',
       });
     }
+    refuseDefinitions(p, exprs[0]!, at);
     definitions[0] = columnDefinitions(p, r.coldeflist);
     definitionAt[0] = at;
   }

@@ -13,7 +13,7 @@ import type { Aggref, CoercionForm, Expr, FuncExpr, WindowFunc } from '#nodes/pr
 import { anyExpr } from '#nodes/visit.ts';
 import { transformAggregate, transformWindowCall } from '#parser/agg.ts';
 import { matchCandidates, selectCandidate } from '#parser/candidates.ts';
-import { coerceType, findCoercionPathway } from '#parser/coerce.ts';
+import { coerceType, findCoercionPathway, selectCommonType } from '#parser/coerce.ts';
 import { defaultExpression } from '#parser/default-args.ts';
 import { makeFunctionArguments } from '#parser/oper.ts';
 import { fail, type ParseState, withPosition } from '#parser/parse-state.ts';
@@ -241,6 +241,9 @@ function buildCall(
     }
   }
   appendDefaults(candidate, allArgs, actual, declared);
+  if (proc.prokind === 'a' && aggregateRow(proc.oid)?.aggkind === 'h') {
+    unifyHypothetical(p, allArgs, clauses.aggOrder.length, actual, declared);
+  }
   const resultType = enforceGenericTypes(actual, declared, proc.prorettype);
   makeFunctionArguments(p, allArgs, actual, declared);
   let variadic = clauses.variadic && proc.provariadic !== 0;
@@ -299,6 +302,20 @@ function appendDefaults(candidate: FunctionCandidate, args: Expr[], actual: Oid[
     } else args.push(expr);
     actual.push(type);
     if (declared.length < args.length) declared.push(proc.proargtypes[number]!);
+  }
+}
+
+/** rank(x) within group (order by y): x is compared with y, so both need one type. */
+function unifyHypothetical(p: ParseState, args: Expr[], sorted: number, actual: Oid[], declared: readonly Oid[]): void {
+  const direct = args.length - sorted;
+  for (let i = direct - sorted; i < direct; i++) {
+    if (declared[i] !== TYPE.any) continue;
+    const other = i + sorted;
+    const common = selectCommonType(p, [args[other]!, args[i]!], 'WITHIN GROUP').type;
+    for (const at of [i, other]) {
+      args[at] = coerceType(p, args[at]!, actual[at]!, common, -1, 'implicit', 'implicit_cast', -1);
+      actual[at] = common;
+    }
   }
 }
 

@@ -44,7 +44,7 @@ function guessColumn(p: ParseState, relation: string | null, column: string): Gu
         const distance = penalty + (name === column ? 0 : levenshtein(column, name));
         if (name === column && penalty === 0) guess.exact.push(item);
         // A match that replaces more than half of the letters is none.
-        if (distance - penalty > column.length / 2) continue;
+        if (distance - penalty > Math.floor(Buffer.byteLength(column) / 2)) continue;
         if (distance < guess.distance) {
           guess.distance = distance;
           guess.first = { item, column: name };
@@ -58,7 +58,6 @@ function guessColumn(p: ParseState, relation: string | null, column: string): Gu
         }
       }
     }
-    if (relation !== null) break;
   }
   return guess;
 }
@@ -103,8 +102,10 @@ export function missingFromItem(p: ParseState, name: string, location: number): 
   }
   for (let at: ParseState | null = p; at !== null; at = at.parent) {
     for (const rte of at.rtable) {
-      if (rte.rtekind !== 'relation' || rte.alias === null) continue;
-      if (classRow(rte.relid)?.relname !== name) continue;
+      if (rte.alias === null) continue;
+      const own =
+        rte.rtekind === 'relation' ? classRow(rte.relid)?.relname : rte.rtekind === 'cte' ? rte.ctename : undefined;
+      if (own !== name) continue;
       const visible = at.namespace.some((n) => n.rte === rte && n.relVisible);
       fail(p, SQLSTATE.undefinedTable, `invalid reference to FROM-clause entry for table "${name}"`, location, {
         hint: visible ? `Perhaps you meant to reference the table alias "${rte.eref.aliasname}".` : undefined,

@@ -51,7 +51,7 @@ function parseUncached(text: string): RawStatement[] {
   } catch (caught) {
     throw toPgError(caught);
   }
-  if ('message' in result) reportGrammarError(result);
+  if ('message' in result) reportGrammarError(result, text);
   const ascii = isAscii(text);
   return (result.stmts ?? []).map((raw) => {
     const from = raw.stmt_location ?? 0;
@@ -75,12 +75,24 @@ const CODES: readonly (readonly [RegExp, SqlState])[] = [
   [/^memory exhausted|^stack depth/, SQLSTATE.statementTooComplex],
 ];
 
-function reportGrammarError(error: GrammarError): never {
+/** Hints that the wasm parser does not hand out. */
+function hintOf(message: string, text: string, cursor: number): string | undefined {
+  if (message.startsWith('LIMIT #,#')) return 'Use separate LIMIT and OFFSET clauses.';
+  if (message === 'invalid Unicode escape') {
+    return /^\\[uU]/.test([...text].slice(cursor - 1).join(''))
+      ? 'Unicode escapes must be \\uXXXX or \\UXXXXXXXX.'
+      : 'Unicode escapes must be \\XXXX or \\+XXXXXX.';
+  }
+  return undefined;
+}
+
+function reportGrammarError(error: GrammarError, text: string): never {
   const code = CODES.find(([pattern]) => pattern.test(error.message))?.[1] ?? SQLSTATE.syntaxError;
   report('ERROR', {
-    code: /at or near|at end of input/.test(error.message) ? SQLSTATE.syntaxError : code,
+    code: /at or near|at end of input|^LIMIT #,#/.test(error.message) ? SQLSTATE.syntaxError : code,
     message: error.message,
     position: error.cursor > 0 ? error.cursor : undefined,
+    hint: hintOf(error.message, text, error.cursor),
     routine: error.routine,
   });
 }

@@ -437,6 +437,17 @@ export function addFunctions(
   return enter(p, rte, all.types, all.typmods, all.collations);
 }
 
+/** Only a function whose columns nobody else tells may have a column definition list. */
+export function refuseDefinitions(p: ParseState, expr: Expr, location: number): void {
+  const result = expressionResult(expr);
+  if (result.kind === 'record') return;
+  let message = 'a column definition list is only allowed for functions returning "record"';
+  if (result.kind === 'composite') {
+    message = `a column definition list is redundant for a function ${result.type === TYPE.record ? 'with OUT parameters' : 'returning a named composite type'}`;
+  }
+  fail(p, SQLSTATE.syntaxError, message, location);
+}
+
 function functionColumns(
   p: ParseState,
   name: string,
@@ -448,30 +459,6 @@ function functionColumns(
 ): { columns: ColumnDefinitions } {
   const result = expressionResult(expr);
   if (defined !== null) {
-    if (result.kind === 'composite' && result.type === TYPE.record) {
-      fail(
-        p,
-        SQLSTATE.syntaxError,
-        'a column definition list is redundant for a function with OUT parameters',
-        location,
-      );
-    }
-    if (result.kind === 'composite') {
-      fail(
-        p,
-        SQLSTATE.syntaxError,
-        'a column definition list is redundant for a function returning a named composite type',
-        location,
-      );
-    }
-    if (result.kind !== 'record') {
-      fail(
-        p,
-        SQLSTATE.syntaxError,
-        'a column definition list is only allowed for functions returning "record"',
-        location,
-      );
-    }
     return { columns: defined };
   }
   if (result.kind === 'record') {

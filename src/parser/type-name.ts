@@ -4,7 +4,7 @@ import type { Node, TypeName } from '@pgsql/types';
 import type { ArrayDatum, Datum } from '#adt/datum.ts';
 import { builtin } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
-import { findCollation, findType, lookupNamespace } from '#catalog/namespace.ts';
+import { deconstructQualifiedName, findCollation, findType, lookupNamespace } from '#catalog/namespace.ts';
 import { TYPE } from '#catalog/oids.ts';
 import type { TypeRow } from '#catalog/rows.ts';
 import { procRow, typeRow } from '#catalog/syscache.ts';
@@ -27,7 +27,7 @@ export function resolveTypeName(p: ParseState | null, t: TypeName): TypeAndTypmo
   if (t.pct_type === true) {
     fail(p, SQLSTATE.featureNotSupported, `type reference ${names.join('.')}%TYPE is not supported here`, location);
   }
-  const schema = names.length > 1 ? names[names.length - 2]! : null;
+  const { schema } = deconstructQualifiedName(names);
   if (schema !== null && lookupNamespace(schema) === 0) {
     fail(p, SQLSTATE.undefinedSchema, `schema "${schema}" does not exist`, location);
   }

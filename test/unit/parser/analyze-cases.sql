@@ -220,6 +220,7 @@ select '{1,2}'::int[] && array[1], array[1] @> array[1], array[1] = array[1.5];
 select 123456789012, 12345678901234567890, 1e5, 0.5, .5, 5., 1e400;
 select 2147483647, 2147483648, -2147483648, 9223372036854775807, 9223372036854775808;
 select b'101', x'1F', E'a\nb', U&'\0041', $$abc$$, 'a' 'b';
+select U&'\00';
 select true, false, 't'::bool, 'x'::bool;
 select 1 as "select", 2 as select;
 select 1 a, 2 "B", 3 as c;
@@ -435,6 +436,17 @@ select * from pg_class where relname = any (array['a','b']::name[]);
 select * from pg_class where not exists (select 1 from pg_type where typrelid = pg_class.oid);
 select table_name::text || 'x', ordinal_position + 1 from information_schema.columns;
 select count(*) from information_schema.columns where is_nullable = 'YES' group by data_type;
+select rank('1') within group (order by 2), rank(1) within group (order by 2.5), dense_rank('a') within group (order by relname) from pg_class;
+select rank(1, 2) within group (order by 2);
+select rank('a') within group (order by 2);
+with recursive a(x) as (select 1 union all select a.x from pg_attribute, a b) select * from a;
+select real from pg_class;
+select a.real from pg_class a;
+select grouping(1);
+select * from generate_series(1,2) as x(a years);
+select * from pg_get_keywords() as x(a int);
+select xmin from pg_class group by relname;
+select 1 limit 1, 2;
 SELECT n.nspname as "Schema",
   c.relname as "Name",
   CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'i' THEN 'index' WHEN 'S' THEN 'sequence' WHEN 't' THEN 'TOAST table' WHEN 'f' THEN 'foreign table' WHEN 'p' THEN 'partitioned table' WHEN 'I' THEN 'partitioned index' END as "Type",
