@@ -103,7 +103,7 @@ export function runBackend(fd: number, environment: BackendEnvironment): never {
 
 // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
-function makePort(fd: number): Port {
+export function makePort(fd: number): Port {
   const remote = native.peerName(fd);
   const local = native.sockName(fd);
   const port = new Port(

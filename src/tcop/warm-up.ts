@@ -4,7 +4,13 @@
  *  once for all children, which share the pages. The statements read constants and the server's own facts only. The
  *  connection is one whose bytes go nowhere; afterwards no trace of a session is left.
  *  Counterpart: none; a forked V8 profits from what its parent has run (architecture D2) */
-import { loadRoles } from '#catalog/roles.ts';
+import { writeErrorMessage } from '#libpq/error-message.ts';
+import { native } from '#platform/native.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { databaseByName } from '#catalog/syscache.ts';
+import { sendBackendKeyData, sendInitialParameters } from '#tcop/session.ts';
+import { makePort } from '#tcop/startup.ts';
+import { loadRoles, roleByName } from '#catalog/roles.ts';
 import { BACKEND } from '#libpq/messages.ts';
 import { Port, type SocketOperations } from '#libpq/port.ts';
 import { dropUnnamedStatement, execBind, execDescribe, execExecute, execParse } from '#tcop/extended-query.ts';
@@ -12,7 +18,7 @@ import { resetSessionState } from '#tcop/session-state.ts';
 import { execSimpleQuery } from '#tcop/simple-query.ts';
 import { parseStartupPacket } from '#tcop/startup-packet.ts';
 import { muteStatementLog } from '#tcop/statement-log.ts';
-import { installUtility } from '#tcop/utility.ts';
+import '#tcop/utility.ts';
 import { finishXactCommand } from '#tcop/xact-command.ts';
 import { initializeTimeouts } from '#runtime/timeouts.ts';
 import { monotonicMs } from '#platform/clock.ts';
@@ -69,7 +75,6 @@ export function warmUp(): void {
   const hooks = { waitForSocket: () => 'socket' as const, processReadInterrupt() {}, processWriteInterrupt() {} };
   const port = new Port(0, { family: 'unix', address: '', port: 0 }, undefined, nowhere, hooks);
   loadRoles();
-  installUtility();
   parseStartupPacket(frontend([0, 3, 0, 0], 'user\0postgres\0database\0postgres\0\0'));
   resetSessionState(port);
   muteStatementLog(true);
@@ -94,5 +99,22 @@ export function warmUp(): void {
     dropUnnamedStatement();
   }
   muteStatementLog(false);
+  greet(port);
   resetSessionState(null);
+}
+
+/** What comes before a session's first query: the way in, without the parts that change the process. */
+function greet(port: Port): void {
+  const pair = native.socketPair('stream');
+  if (typeof pair === 'number') return;
+  makePort(pair[0]);
+  for (const fd of pair) native.closeFd(fd);
+  for (let round = 0; round < ROUNDS; round++) {
+    roleByName('postgres');
+    databaseByName('postgres');
+    sendInitialParameters(port);
+    sendBackendKeyData(port, 1, 1);
+    writeErrorMessage(port.writer, 'WARNING', { code: SQLSTATE.crashShutdown, message: 'warm', detail: 'warm' });
+    port.flush();
+  }
 }
