@@ -4,6 +4,7 @@
  *  Counterpart: src/backend/commands/explain.c */
 import type { Datum } from '#adt/datum.ts';
 import { TYPE } from '#catalog/oids.ts';
+import { evaluateParams } from '#commands/prepare.ts';
 import { describePlan } from '#commands/explain-nodes.ts';
 import { type ExplainOptions, writeJson, writeText, writeXml, writeYaml } from '#commands/explain-output.ts';
 import {
@@ -20,6 +21,7 @@ import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import { planQuery } from '#optimizer/planner.ts';
 import { analyzeNode } from '#parser/analyze.ts';
 import { type Body, bodyOf, isTag, tagOf } from '#parser/ast.ts';
+import { fetchPreparedStatement } from '#portal/prepared.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { rewriteQuery } from '#rewrite/rewrite.ts';
@@ -121,7 +123,11 @@ export function explainQuery(
   const options = explainOptions(stmt);
   const node = stmt.query!;
   const columns = explainColumns(stmt);
-  const output = isTag(node, 'SelectStmt') ? explainSelect(node, text, params, options) : explainUtility(node, options);
+  const output = isTag(node, 'SelectStmt')
+    ? explainSelect(node, text, params, options)
+    : isTag(node, 'ExecuteStmt')
+      ? explainExecute(bodyOf(node, 'ExecuteStmt'), text, params, options)
+      : explainUtility(node, options);
   dest.start(columns);
   const row: Datum[] = [null];
   // Text goes out line by line, a document as one value.
@@ -131,6 +137,26 @@ export function explainQuery(
     if (!dest.receive(row)) break;
   }
   dest.finish();
+}
+
+function explainExecute(
+  stmt: Body<'ExecuteStmt'>,
+  text: string,
+  outer: BoundParams | null,
+  options: ExplainOptions,
+): string {
+  const entry = fetchPreparedStatement(stmt.name ?? '');
+  const params = evaluateParams(stmt, text, outer, entry.source.paramTypes, entry.name);
+  const before = performance.now();
+  const plans = entry.source.getPlan(params);
+  const planningTime = performance.now() - before;
+  return plans
+    .map((plan) =>
+      plan.commandType === 'utility'
+        ? explainUtility(plan.utilityStmt as Node, options)
+        : explainOnePlan(plan, params, options, planningTime),
+    )
+    .join('\n');
 }
 
 function explainUtility(node: Node, options: ExplainOptions): string {

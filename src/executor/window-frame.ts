@@ -37,6 +37,9 @@ export class Frame {
   start = 0;
   end = 0;
   #partition: Partition | null = null;
+  /** Where the RANGE searches of the row before ended: the next row's cannot end earlier. */
+  #rangeFrom = 0;
+  #rangeUntil = 0;
   constructor(
     readonly plan: WindowAgg,
     readonly estate: EState,
@@ -51,6 +54,8 @@ export class Frame {
     this.#partition = partition;
     this.start = 0;
     this.end = 0;
+    this.#rangeFrom = 0;
+    this.#rangeUntil = 0;
   }
 
   /** Sets start and end for row `i`. */
@@ -92,7 +97,7 @@ export class Frame {
     const { inRangeAsc, inRangeNullsFirst } = this.plan;
     // Descending order: "preceding" values are larger.
     const subtract = inRangeAsc === preceding;
-    let at = 0;
+    let at = this.#rangeFrom;
     while (at < p.rows.length) {
       const value = p.rows[at]![column]!;
       if (value === null) {
@@ -100,6 +105,7 @@ export class Frame {
       } else if (this.range.start!(value, base, this.startOffset, subtract, !inRangeAsc) === true) break;
       at = p.peerEnd[at]!;
     }
+    this.#rangeFrom = at;
     return at;
   }
   #rangeEnd(i: number, preceding: boolean): number {
@@ -109,7 +115,7 @@ export class Frame {
     if (base === null) return p.peerEnd[i]!;
     const { inRangeAsc, inRangeNullsFirst } = this.plan;
     const subtract = inRangeAsc === preceding;
-    let at = 0;
+    let at = this.#rangeUntil;
     while (at < p.rows.length) {
       const value = p.rows[at]![column]!;
       if (value === null) {
@@ -117,6 +123,7 @@ export class Frame {
       } else if (this.range.end!(value, base, this.endOffset, subtract, inRangeAsc) !== true) break;
       at = p.peerEnd[at]!;
     }
+    this.#rangeUntil = at;
     return at;
   }
 

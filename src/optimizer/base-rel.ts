@@ -16,6 +16,8 @@ import { paramForItem, type PlannerInfo, type PlanParam, targetsWidth } from '#o
 import { clauseListSelectivity, type RelStats, type StatsOf } from '#optimizer/selectivity.ts';
 import { planSubquery } from '#optimizer/subquery-planner.ts';
 import { containsSet, containsSubPlan, containsVolatile, pullVars } from '#optimizer/volatility.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 
 /** What a node may put in its target list: exactly what is wanted, only what is wanted (any order), or anything. */
@@ -132,7 +134,16 @@ export class BaseRelation {
     const rte = this.rte;
     switch (rte.rtekind) {
       case 'relation':
+        if (rte.tablesample !== null) {
+          return report('ERROR', { code: SQLSTATE.featureNotSupported, message: 'TABLESAMPLE is not supported' });
+        }
         return this.#seqScan(quals);
+      case 'tablefunc':
+        return report('ERROR', {
+          code: SQLSTATE.featureNotSupported,
+          message: 'unsupported XML feature',
+          detail: 'This functionality requires the server to be built with libxml support.',
+        });
       case 'function':
         return this.#functionScan(quals);
       case 'values':
