@@ -25,6 +25,7 @@ import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { execBind, execClose, execDescribe, execExecute, execParse } from '#tcop/extended-query.ts';
 import { execFunctionCall } from '#tcop/function-call.ts';
 import { diePending } from '#tcop/interrupts-backend.ts';
+import { checkReplicationCommand, checkReplicationMessage } from '#tcop/replication-session.ts';
 import { session } from '#tcop/session-state.ts';
 import { execSimpleQuery } from '#tcop/simple-query.ts';
 import { finishXactCommand, startXactCommand } from '#tcop/xact-command.ts';
@@ -221,10 +222,12 @@ function turn(port: Port): void {
 
 function dispatch(port: Port, type: number): void {
   const { reader } = port;
+  checkReplicationMessage(port, type);
   switch (type) {
     case FRONTEND.query: {
       const text = reader.getString();
       reader.getEnd();
+      checkReplicationCommand(port, text);
       execSimpleQuery(port, text);
       readyDue = true;
       return;
