@@ -25,6 +25,17 @@ const decodeField = (text: string, ofDefault: Field): Field => {
   return unescapeCopy(text);
 };
 
+function leadingNumber(line: string, ofDefault: number): number {
+  let value = 0;
+  let at = 0;
+  for (; at < line.length; at++) {
+    const digit = line.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+  }
+  return at === 0 ? ofDefault : value;
+}
+
 export class FactTable {
   readonly columns: readonly string[];
   readonly #defaults: readonly Field[];
@@ -72,7 +83,11 @@ export class FactTable {
   uniqueIndex(column: string): Map<number, number> {
     const at = this.columnIndex(column);
     const index = new Map<number, number>();
-    for (let row = 0; row < this.count; row++) index.set(Number(this.field(row, at)), row);
+    const lines = this.#cut;
+    for (let row = 0; row < lines.length; row++) {
+      // The key is nearly always the first column: reading its digits in place makes no string.
+      index.set(at === 0 ? leadingNumber(lines[row]!, Number(this.#defaults[0])) : Number(this.field(row, at)), row);
+    }
     return index;
   }
   /** Row numbers by any column's text. */
