@@ -200,29 +200,32 @@ function findDefaultOpclass(type: Oid, accessMethod: Oid): OpclassRow | null {
 export const btreeOpclass = (type: Oid): OpclassRow | undefined => defaultOpclass(type, ACCESS_METHOD.btree);
 export const hashOpclass = (type: Oid): OpclassRow | undefined => defaultOpclass(type, ACCESS_METHOD.hash);
 
+const plain = (text: string | undefined): string | undefined => (text === undefined ? undefined : unescapeCopy(text));
+/** Texts still in COPY's escapes: few of them are ever asked for. */
 function textsByOid(texts: string): Map<number, string> {
   const map = new Map<number, string>();
   for (const line of texts.split('\n')) {
     const tab = line.indexOf('\t');
-    if (tab > 0) map.set(Number(line.slice(0, tab)), unescapeCopy(line.slice(tab + 1)));
+    if (tab > 0) map.set(Number(line.slice(0, tab)), line.slice(tab + 1));
   }
   return map;
 }
 let viewTexts: Map<number, string> | undefined;
 /** The defining query of a system view. */
 export const viewDefinition = (relid: Oid): string | undefined =>
-  (viewTexts ??= textsByOid(viewDefinitionTexts)).get(relid);
+  plain((viewTexts ??= textsByOid(viewDefinitionTexts)).get(relid));
 let prettyTexts: Map<number, string> | undefined;
 /** The same as people like to read it. */
 export const prettyViewDefinition = (relid: Oid): string | undefined =>
-  (prettyTexts ??= textsByOid(prettyViewTexts)).get(relid);
+  plain((prettyTexts ??= textsByOid(prettyViewTexts)).get(relid));
 let bodyTexts: Map<number, string> | undefined;
 /** Body of an SQL function written in SQL-standard style; others have theirs in prosrc. */
-export const sqlFunctionBody = (oid: Oid): string | undefined => (bodyTexts ??= textsByOid(functionBodyTexts)).get(oid);
+export const sqlFunctionBody = (oid: Oid): string | undefined =>
+  plain((bodyTexts ??= textsByOid(functionBodyTexts)).get(oid));
 let constraintTexts: Map<number, string> | undefined;
 /** `CHECK (…)` of a domain. */
 export const domainConstraintText = (oid: Oid): string | undefined =>
-  (constraintTexts ??= textsByOid(domainConstraintTexts)).get(oid);
+  plain((constraintTexts ??= textsByOid(domainConstraintTexts)).get(oid));
 export const domainConstraints = (type: Oid): ConstraintRow[] => store.constraint.by('contypid', type);
 
 let argumentDefaults: Map<number, Map<number, string>> | undefined;
