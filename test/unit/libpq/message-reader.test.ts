@@ -120,6 +120,8 @@ test('broken UTF-8 is reported with its bytes; a real replacement character is n
   expect(() => text([0x61, 0xff])).toThrow('invalid byte sequence for encoding "UTF8": 0xff');
   expect(() => text([0xc3, 0x28])).toThrow('invalid byte sequence for encoding "UTF8": 0xc3 0x28');
   expect(() => text([0xed, 0xa0, 0x80])).toThrow('invalid byte sequence for encoding "UTF8": 0xed 0xa0 0x80');
-  expect(() => text([0xf5, 0x80, 0x80, 0x80])).toThrow('invalid byte sequence for encoding "UTF8": 0xf5 0x80 0x80 0x80');
+  expect(() => text([0xf5, 0x80, 0x80, 0x80])).toThrow(
+    'invalid byte sequence for encoding "UTF8": 0xf5 0x80 0x80 0x80',
+  );
   expect(text([0xef, 0xbf, 0xbd])).toBe('\ufffd');
 });
