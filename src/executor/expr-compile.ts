@@ -15,7 +15,7 @@ import { compileSqlValueFunction } from '#executor/expr-values.ts';
 import { compileSubPlan } from '#executor/expr-subplan.ts';
 import type { Eval, Row } from '#executor/estate.ts';
 import { needProc, rawCall } from '#executor/function-call.ts';
-import { type RteColumn, rteColumns } from '#executor/rte-columns.ts';
+import { columnLists, outColumns, type RteColumn, rteColumns } from '#executor/rte-columns.ts';
 import { equalityFor, familyCompare } from '#executor/sort-support.ts';
 import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
 import type { RangeTblEntry } from '#nodes/parse-nodes.ts';
@@ -288,7 +288,9 @@ export function compileCall(
 ): Eval {
   const proc = needProc(functionOid);
   const args = argNodes.map((arg) => compileExpr(arg, scope));
-  const call = rawCall(callInfoFor(functionOid, argNodes, collation, resultType, variadic));
+  const info = callInfoFor(functionOid, argNodes, collation, resultType, variadic);
+  const columns = resultType === TYPE.record ? outColumns(functionOid, argNodes) : undefined;
+  const call = rawCall(columns === undefined ? info : { ...info, resultColumns: columnLists(columns) });
   if (!proc.proisstrict) return looseCall(call, args);
   if (args.length === 2 && proc.prolang === 12) {
     const second = argNodes[1]!;

@@ -7,7 +7,7 @@ import type { EState, Eval, Row } from '#executor/estate.ts';
 import { callInfoFor, compileExpr, compileProjection, compileQual, recordShape } from '#executor/expr-compile.ts';
 import { setCall } from '#executor/function-call.ts';
 import { compiledFor, PlanState } from '#executor/plan-state.ts';
-import { resultColumns } from '#executor/rte-columns.ts';
+import { columnLists, resultColumns } from '#executor/rte-columns.ts';
 import type { ProjectSet, Result } from '#nodes/plan-nodes.ts';
 import type { Expr, FuncExpr, OpExpr } from '#nodes/primitives.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
@@ -95,7 +95,10 @@ export class ProjectSetState extends PlanState<ProjectSet> {
         const columns = set.resulttype === TYPE.record || set.columns !== undefined ? set.columns : undefined;
         return {
           args: set.args.map((arg) => compileExpr(arg, scope)),
-          open: setCall(callInfoFor(set.funcid, set.args, set.collation, set.resulttype, set.variadic)),
+          open: setCall({
+            ...callInfoFor(set.funcid, set.args, set.collation, set.resulttype, set.variadic),
+            ...(columns === undefined ? {} : { resultColumns: columnLists(columns) }),
+          }),
           shape: columns === undefined ? null : recordShape(columns),
         };
       }),

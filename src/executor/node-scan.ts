@@ -7,12 +7,13 @@
 import type { Datum } from '#adt/datum.ts';
 import type { SetIterator } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
+import { TYPE } from '#catalog/oids.ts';
 import { typeRelid } from '#catalog/syscache.ts';
 import type { EState, Eval, Row, RowSource } from '#executor/estate.ts';
 import { callInfoFor, compileExpr, compileProjection, compileQual, type Projection } from '#executor/expr-compile.ts';
 import { isRecord, setCall } from '#executor/function-call.ts';
 import { compiledFor, type InitFlags, PlanState } from '#executor/plan-state.ts';
-import { functionColumns } from '#executor/rte-columns.ts';
+import { columnLists, functionColumns } from '#executor/rte-columns.ts';
 import type {
   CteScan,
   FunctionScan,
@@ -212,11 +213,15 @@ function compileSource(fn: RangeTblFunction, compile: (arg: Expr) => Eval): Func
       composite: columns.length !== 1 || typeRelid(columns[0]!.type) !== 0,
     };
   }
+  const composite = expr.funcresulttype === TYPE.record || typeRelid(expr.funcresulttype) !== 0;
   return {
     args: expr.args.map(compile),
-    open: setCall(callInfoFor(expr.funcid, expr.args, expr.inputcollid, expr.funcresulttype, expr.funcvariadic)),
+    open: setCall({
+      ...callInfoFor(expr.funcid, expr.args, expr.inputcollid, expr.funcresulttype, expr.funcvariadic),
+      ...(composite ? { resultColumns: columnLists(columns) } : {}),
+    }),
     width: columns.length,
-    composite: expr.funcresulttype === 2249 || typeRelid(expr.funcresulttype) !== 0,
+    composite,
   };
 }
 function singleRow(value: Datum): SetIterator {

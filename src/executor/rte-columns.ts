@@ -2,7 +2,15 @@
  *  Counterpart: expandRTE() of src/backend/parser/parse_relation.c, get_expr_result_type() of utils/fmgr/funcapi.c */
 import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
-import { attributes, procRow, typeCollation, typeRelid } from '#catalog/syscache.ts';
+import {
+  arrayTypeOf,
+  attributes,
+  baseType,
+  elementType,
+  procRow,
+  typeCollation,
+  typeRelid,
+} from '#catalog/syscache.ts';
 import { exprCollation, exprType, exprTypmod } from '#nodes/node-funcs.ts';
 import type { RangeTblEntry, RangeTblFunction } from '#nodes/parse-nodes.ts';
 import type { Expr } from '#nodes/primitives.ts';
@@ -91,13 +99,17 @@ export function resultColumns(expr: Expr): RteColumn[] | undefined {
       collation: a.attcollation,
     }));
   }
-  if (expr.kind !== 'FuncExpr') return undefined;
-  const proc = procRow(expr.funcid);
+  return expr.kind === 'FuncExpr' ? outColumns(expr.funcid, expr.args) : undefined;
+}
+
+/** The OUT columns of a function, for these arguments; undefined if it declares none. */
+export function outColumns(funcid: Oid, args: readonly Expr[]): RteColumn[] | undefined {
+  const proc = procRow(funcid);
   if (proc?.proallargtypes == null || proc.proargmodes === null) return undefined;
   const columns: RteColumn[] = [];
   proc.proallargtypes.forEach((declared, i) => {
     if (!ARGUMENT_OUT.has(proc.proargmodes![i]!)) return;
-    const resolved = resolvePolymorphic(declared, expr.args.map(exprType), proc.proargtypes);
+    const resolved = resolvePolymorphic(declared, args.map(exprType), proc.proargtypes);
     columns.push({
       name: proc.proargnames?.[i] ?? `column${columns.length + 1}`,
       type: resolved,
@@ -113,5 +125,16 @@ function resolvePolymorphic(declared: Oid, actual: readonly Oid[], formal: reado
   const direct = formal.indexOf(declared);
   const isPolymorphic = declared === TYPE.anyelement || declared === TYPE.anyarray || declared === TYPE.anynonarray;
   if (!isPolymorphic) return declared;
-  return direct >= 0 ? (actual[direct] ?? declared) : declared;
+  if (direct >= 0) return actual[direct] ?? declared;
+  const viaArray = formal.indexOf(TYPE.anyarray);
+  if (viaArray >= 0) return elementType(baseType(actual[viaArray] ?? declared)) || declared;
+  const viaElement = formal.findIndex((type) => type === TYPE.anyelement || type === TYPE.anynonarray);
+  return viaElement >= 0 ? arrayTypeOf(actual[viaElement] ?? declared) || declared : declared;
 }
+
+/** The columns as a called function is told of them. */
+export const columnLists = (columns: readonly RteColumn[]) => ({
+  names: columns.map((column) => column.name),
+  types: columns.map((column) => column.type),
+  typmods: columns.map((column) => column.typmod),
+});
