@@ -29,7 +29,6 @@ interface WasmModule {
   _wasm_parse_query_raw(query: number): number;
   _wasm_free_parse_result(result: number): void;
   getValue(pointer: number, type: 'i32'): number;
-  UTF8ToString(pointer: number): string;
   HEAPU8: Uint8Array;
 }
 
@@ -65,6 +64,12 @@ function load(): WasmModule {
   return module;
 }
 
+/** A NUL-terminated string. The loader's own reader looks at byte by byte, which V8 first has to compile. */
+function cString(wasm: WasmModule, pointer: number): string {
+  const { HEAPU8 } = wasm;
+  return Buffer.from(HEAPU8.buffer, pointer, HEAPU8.indexOf(0, pointer) - pointer).toString('utf8');
+}
+
 /** Loads the grammar and lets V8 see it once. */
 export function warmParser(): void {
   parseToJson('SELECT 1');
@@ -83,12 +88,12 @@ export function parseToJson(text: string): ParseResult | GrammarError {
     const error = wasm.getValue(result + 8, 'i32');
     if (error !== 0) {
       return {
-        message: wasm.UTF8ToString(wasm.getValue(error, 'i32')),
-        routine: wasm.UTF8ToString(wasm.getValue(error + 4, 'i32')),
+        message: cString(wasm, wasm.getValue(error, 'i32')),
+        routine: cString(wasm, wasm.getValue(error + 4, 'i32')),
         cursor: wasm.getValue(error + 16, 'i32'),
       };
     }
-    return JSON.parse(wasm.UTF8ToString(wasm.getValue(result, 'i32'))) as ParseResult;
+    return JSON.parse(cString(wasm, wasm.getValue(result, 'i32'))) as ParseResult;
   } finally {
     wasm._free(query);
     if (result !== 0) wasm._wasm_free_parse_result(result);
