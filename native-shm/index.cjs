@@ -51,6 +51,7 @@ exports.setTitle = addon.setTitle;
 exports.raiseFileLimit = addon.raiseFileLimit;
 exports.unlimitCore = addon.unlimitCore;
 exports.monotonicNs = addon.monotonicNs;
+exports.trimHeap = addon.trimHeap;
 exports.realtimeUs = addon.realtimeUs;
 exports.randomFill = addon.randomFill;
 

@@ -93,6 +93,8 @@ export function setTitle(title: string): void;
 export function raiseFileLimit(wanted: number): number;
 /** Sets RLIMIT_CORE's soft limit to the hard limit. */
 export function unlimitCore(): number;
+/** Gives memory that malloc keeps for later back to the system (malloc_trim): what is not mapped need not be copied by fork. */
+export function trimHeap(): void;
 /** Monotonic clock, nanoseconds, as Number. */
 export function monotonicNs(): number;
 /** Wall clock, microseconds since the Unix epoch, as Number (exact until 2255). */

@@ -3,7 +3,7 @@
  *  `require('./x.ts')` stay lazy inside the bundle: esbuild runs such a module at the first call. */
 import { build } from 'esbuild';
 import { buildCodeCache } from './build-code-cache.mjs';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +36,12 @@ await build({
   banner: { js: "const __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   loader: { '.wasm': 'file' },
 });
+// esbuild escapes strings and identifiers, not comments: one dash there would double the size of the text in memory.
+for (const name of Object.keys(present)) {
+  const path = join(dist, `${name}.cjs`);
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, text.replace(/[^\x00-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
+}
 const require = createRequire(import.meta.url);
 const wasm = join(dirname(require.resolve('libpg-query/package.json')), 'wasm/libpg-query.wasm');
 copyFileSync(wasm, join(dist, 'libpg-query.wasm'));

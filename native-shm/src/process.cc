@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -213,6 +214,11 @@ void UnlimitCore(const Info& info) {
   ReturnResult(info, setrlimit(RLIMIT_CORE, &limit));
 }
 
+void TrimHeap(const Info& info) {
+  (void)info;
+  malloc_trim(0);
+}
+
 void MonotonicNs(const Info& info) {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -253,6 +259,7 @@ void AddProcess(Exports exports) {
   Method(exports, "raiseFileLimit", RaiseFileLimit);
   Method(exports, "unlimitCore", UnlimitCore);
   Method(exports, "monotonicNs", MonotonicNs);
+  Method(exports, "trimHeap", TrimHeap);
   Method(exports, "realtimeUs", RealtimeUs);
   Method(exports, "randomFill", RandomFill);
 }

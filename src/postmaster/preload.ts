@@ -3,6 +3,7 @@
  *  Besides loading, the path of a query is run a few times against nobody (tcop/warm-up.ts). The modules of rare
  *  processes stay unloaded. */
 import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
+import { native } from '#platform/native.ts';
 import { warmUp } from '#tcop/warm-up.ts';
 import { warmParser } from '#parser/libpg-query.ts';
 
@@ -20,6 +21,7 @@ const EVERY_SERVER_HAS: readonly ProcessKindName[] = [
 /** A collection that the parent has begun would be finished by every child, and what is young would be copied by each. */
 function compactHeap(): void {
   globalThis.gc?.();
+  native.trimHeap();
 }
 
 export function preloadForFork(): void {
