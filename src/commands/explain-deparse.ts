@@ -63,6 +63,8 @@ export function deparse(node: Expr, context: DeparseContext): string {
     case 'FuncExpr':
       return deparseFunction(node, context);
     case 'NamedArgExpr':
+      // The planner marks grouping columns with a nameless one.
+      if (node.name === '') return d(node.arg);
       return `${quoteIdentifier(node.name)} => ${d(node.arg)}`;
     case 'OpExpr': {
       const name = operatorName(node.opno);

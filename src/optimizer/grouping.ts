@@ -70,7 +70,31 @@ function constantNumber(expr: Expr): number | null {
   return expr.constisnull ? null : Number(expr.constvalue);
 }
 
+/** Grouping sets null one column and keep another, even if both are the same expression or a constant: such columns
+ *  are wrapped, so that matching expressions by equality cannot take one for the other. */
+function tellGroupColumnsApart(query: Query): TargetEntry[] {
+  const seen: Expr[] = [];
+  return query.targetList.map((entry) => {
+    const grouped = query.groupClause.some((clause) => clause.tleSortGroupRef === entry.ressortgroupref);
+    if (!grouped || entry.ressortgroupref === 0) return entry;
+    const ambiguous = entry.expr.kind === 'Const' || seen.some((known) => equal(known, entry.expr));
+    seen.push(entry.expr);
+    if (!ambiguous) return entry;
+    const expr: Expr = {
+      kind: 'NamedArgExpr',
+      arg: entry.expr,
+      name: '',
+      argnumber: entry.ressortgroupref,
+      location: -1,
+    };
+    return { ...entry, expr };
+  });
+}
+
 export function planUpper(root: PlannerInfo, setOperation: Plan | null): Plan {
+  if (root.query.groupingSets.length > 0) {
+    root.query = { ...root.query, targetList: tellGroupColumnsApart(root.query) };
+  }
   const upper = new Upper(root);
   root.limitTuples = limitTuples(root.query);
   let plan: Plan;

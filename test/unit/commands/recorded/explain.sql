@@ -18,3 +18,17 @@ explain select * from (values (1),(2)) a(x) left join (values (2),(3)) b(x) on a
 explain select * from (values (1),(2)) a(x) full join (values (2),(3)) b(x) on a.x=b.x;
 explain select * from (select distinct x from generate_series(1,10) x) s where x > 3;
 explain verbose select * from (values (1,2),(3,4)) v(a,b) order by b limit 1;
+explain select count(*) from generate_series(1,10) a, generate_series(1,20) b;
+explain select * from generate_series(1,10) a left join generate_series(1,20) b on a < b;
+explain select x, count(*) from generate_series(1,1000) x group by x order by x;
+explain select x from generate_series(1,1000) x where x in (1,2,3);
+explain select x from generate_series(1,1000) x where x > 5 and x < 10 or x is null;
+explain verbose select upper(x::text) || 'a' from generate_series(1,3) x where x::text like '1%';
+explain select distinct x from generate_series(1,1000) x order by x;
+explain with a as materialized (select * from generate_series(1,3) x) select * from a where x = 1;
+explain select (select max(x) from generate_series(1,5) x);
+explain select * from generate_series(1,100) x, (select 1 as one) s where x = one;
+explain select 1 from generate_series(1,10) x where x = any(select y from generate_series(1,5) y);
+explain select 1 limit 1;
+explain values (1),(2);
+explain select * from generate_series(1,10) x order by x limit 3;

@@ -66,3 +66,5 @@ select x, count(*) from (values ('NaN'::float8),('NaN'),(0.0),(-0.0)) v(x) group
 select not null::boolean, null is null, 1 is distinct from null;
 select * from (select x, count(*) c from generate_series(1,5) x group by x) s where x = 2 and c = 1;
 select s.x, t.c from (select distinct x%3 as x from generate_series(1,9) x) s join (select x%3 as x, count(*) c from generate_series(1,9) x group by 1) t using (x) order by 1;
+select x as a, x as b, count(*) from generate_series(1,2) x group by grouping sets ((a),(b)) order by 1,2;
+select 1 as a, 1 as b, count(*) group by rollup(a,b) order by 1,2;

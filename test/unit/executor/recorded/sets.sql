@@ -7,3 +7,7 @@ select x, generate_series(1,x) g from generate_series(1,3) x order by x desc lim
 select x, unnest(array[x, x+1]) from generate_series(1,2) x where x > 1;
 select * from unnest(array[1,2,3]) with ordinality as t(v, o) where o > 1;
 select * from unnest('{{1,2},{3,4}}'::int[]);
+select * from information_schema._pg_expandarray(array[5,6]);
+select (information_schema._pg_expandarray(array[5,6])).n;
+select * from pg_options_to_table(array['a=b','c=d']);
+select distinct x, x as y from generate_series(1,2) x group by grouping sets ((x)) order by 1;
