@@ -3,6 +3,7 @@
 // Effect: log entries in log_timezone, from the first one on.
 import '#adt/log-time-zone.ts';
 import { packageRoot } from '#platform/native.ts';
+import { describeConfig } from '#runtime/guc/describe-config.ts';
 import { SERVER_VERSION } from '#runtime/version.ts';
 import { spawnedChildMain } from '#postmaster/child-entry.ts';
 import { postmasterMain } from '#postmaster/main.ts';
@@ -42,6 +43,10 @@ export function main(argv: readonly string[]): void {
   }
   if (first === '--version' || first === '-V') {
     process.stdout.write(`postgres (PostgreSQL) ${SERVER_VERSION}\n`);
+    return;
+  }
+  if (first === '--describe-config') {
+    process.stdout.write(describeConfig());
     return;
   }
   postmasterMain({ program: `${packageRoot}/bin/postgres`, argv });

@@ -5,52 +5,27 @@
  *  Counterpart: ExecCheckRTPerms() of src/backend/executor/execMain.c, object_aclcheck() calls of execExpr.c */
 import type { Oid } from '#base/ids.ts';
 import { hasRight } from '#catalog/acl.ts';
+import { checkRangeTablePermissions } from '#catalog/acl-check.ts';
 import { factTable, parseSimpleArray } from '#catalog/facts.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
-import { classRow } from '#catalog/syscache.ts';
 import { ACL_SELECT, type RangeTblEntry } from '#nodes/parse-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
-interface Guarded {
-  readonly relid: Oid;
-  readonly checkAsUser: Oid;
-}
-const NOTHING: readonly Guarded[] = [];
-const guardedRelations = new WeakMap<PlannedStmt, readonly Guarded[]>();
+const NOTHING: readonly RangeTblEntry[] = [];
+const guardedRelations = new WeakMap<PlannedStmt, readonly RangeTblEntry[]>();
 
-function relationOf(rte: RangeTblEntry): Guarded[] {
-  if ((rte.requiredPerms & ACL_SELECT) === 0) return [];
-  // A view that was expanded keeps its place in the range table for this check.
-  if (rte.rtekind !== 'relation' && (rte.rtekind !== 'subquery' || rte.relid === 0)) return [];
-  return [{ relid: rte.relid, checkAsUser: rte.checkAsUser }];
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  v: 'view',
-  m: 'materialized view',
-  S: 'sequence',
-  f: 'foreign table',
-};
-
+/** Most plans read no relation at all; what is to be asked is found once per plan. */
 export function checkRelationPermissions(stmt: PlannedStmt): void {
   let relations = guardedRelations.get(stmt);
   if (relations === undefined) {
-    relations = stmt.rtable.length === 0 ? NOTHING : stmt.rtable.flatMap(relationOf);
+    relations =
+      stmt.rtable.length === 0 ? NOTHING : stmt.rtable.filter((rte) => (rte.requiredPerms & ACL_SELECT) !== 0);
     guardedRelations.set(stmt, relations);
   }
-  for (const { relid, checkAsUser } of relations) {
-    const row = classRow(relid);
-    const role = checkAsUser !== 0 ? checkAsUser : sessionIdentity.userOid;
-    if (row === undefined || hasRight({ letter: 'r', owner: row.relowner, acl: row.relacl }, role, 'r', false))
-      continue;
-    report('ERROR', {
-      code: SQLSTATE.insufficientPrivilege,
-      message: `permission denied for ${KINDS[row.relkind] ?? 'table'} ${row.relname}`,
-    });
-  }
+  if (relations.length > 0) checkRangeTablePermissions(relations);
 }
 
 let functionRows: Map<number, number> | undefined;

@@ -4,6 +4,7 @@
  *  processes stay unloaded. */
 import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
 import { native } from '#platform/native.ts';
+import { warmCatalog } from '#catalog/syscache.ts';
 import { warmUp } from '#tcop/warm-up.ts';
 import { warmParser } from '#parser/libpg-query.ts';
 
@@ -26,6 +27,7 @@ function compactHeap(): void {
 
 export function preloadForFork(): void {
   for (const kind of EVERY_SERVER_HAS) PROCESS_KINDS[kind].load();
+  warmCatalog();
   warmParser();
   warmUp();
   compactHeap();

@@ -10,7 +10,17 @@ import '#catalog/type-cache.ts';
 import '#functions/load.ts';
 import { installQueryServices } from '#optimizer/sql-language.ts';
 import { rewriteQuery } from '#rewrite/rewrite.ts';
+import { setRowTypeLookup } from '#adt/record.ts';
+import { loadLibrary } from '#bgworker/load-library.ts';
+import { typeResult } from '#catalog/function-result.ts';
+import { loadHooks } from '#commands/load.ts';
 import { statementTimestamp, transactionTimestamp } from '#transam/xact.ts';
 
+/** Columns of a composite type; undefined for any other. */
+setRowTypeLookup((type) => {
+  const result = typeResult(type);
+  return result.kind === 'composite' ? result.columns : undefined;
+});
+loadHooks.loadLibrary = (name) => void loadLibrary(name);
 setClockSource({ transactionTimestamp, statementTimestamp });
 installQueryServices(rewriteQuery);
