@@ -12,10 +12,18 @@ export interface ProcessRow {
   /** Scheduler state of /proc: R, S, D, Z, T. */
   readonly schedulerState: string;
   readonly uptimeSeconds: number;
+  /** How often the postmaster had to start this kind again; 0 for those it never restarts. */
+  readonly restarts: number;
   /** undefined where /proc hides it from us. */
   readonly pssKilobytes: number | undefined;
   readonly state: string;
   readonly waitEvent: string;
+}
+
+/** What the postmaster keeps in pg_stat_tmp/restarts: `count name` a line, by backend type or worker name. */
+export function parseRestarts(text: string): ReadonlyMap<string, number> {
+  const entries = [...text.matchAll(/^(\d+) (.+)$/gm)].map((found): [string, number] => [found[2]!, Number(found[1])]);
+  return new Map(entries);
 }
 
 const CLOCK_TICKS_PER_SECOND = 100;
@@ -90,12 +98,21 @@ function activityByPid(rows: readonly Row[]): ReadonlyMap<number, Activity> {
   return new Map(entries);
 }
 
-function processRow(pid: number, stat: ProcStat, uptime: number, activity: Activity | undefined): ProcessRow {
+function processRow(
+  pid: number,
+  stat: ProcStat,
+  uptime: number,
+  activity: Activity | undefined,
+  restarts: ReadonlyMap<string, number>,
+): ProcessRow {
   const title = titleOf(readProc(pid, 'cmdline') ?? '');
+  const kind = activity?.kind || kindOfTitle(title);
+  const name = title.replace(/^postgres: (.*: )?/, '');
   return {
     pid,
     title,
-    kind: activity?.kind || kindOfTitle(title),
+    kind,
+    restarts: restarts.get(kind) ?? restarts.get(name) ?? 0,
     schedulerState: stat.state,
     uptimeSeconds: Math.max(0, uptime - stat.startTicks / CLOCK_TICKS_PER_SECOND),
     pssKilobytes: pssOf(pid),
@@ -105,7 +122,11 @@ function processRow(pid: number, stat: ProcStat, uptime: number, activity: Activ
 }
 
 /** The postmaster first, then its children by pid. Empty if it is gone. */
-export function processTree(postmasterPid: number, activity: readonly Row[]): ProcessRow[] {
+export function processTree(
+  postmasterPid: number,
+  activity: readonly Row[],
+  restarts: ReadonlyMap<string, number> = new Map(),
+): ProcessRow[] {
   const known = activityByPid(activity);
   const uptime = Number((readProc('.', 'uptime') ?? '0').split(' ')[0]);
   const rows: ProcessRow[] = [];
@@ -115,8 +136,9 @@ export function processTree(postmasterPid: number, activity: readonly Row[]): Pr
     const text = readProc(pid, 'stat');
     if (text === undefined) continue;
     const stat = parseProcStat(text);
-    if (pid === postmasterPid) rows.unshift({ ...processRow(pid, stat, uptime, undefined), kind: 'postmaster' });
-    else if (stat.parent === postmasterPid) rows.push(processRow(pid, stat, uptime, known.get(pid)));
+    if (pid === postmasterPid)
+      rows.unshift({ ...processRow(pid, stat, uptime, undefined, restarts), kind: 'postmaster' });
+    else if (stat.parent === postmasterPid) rows.push(processRow(pid, stat, uptime, known.get(pid), restarts));
   }
   const [postmaster, ...children] = rows;
   return postmaster?.pid === postmasterPid ? [postmaster, ...children.sort((a, b) => a.pid - b.pid)] : [];
@@ -140,12 +162,13 @@ export function formatProcessTree(rows: readonly ProcessRow[]): string {
     row.state === '' ? row.schedulerState : row.state,
     row.waitEvent === '' ? '-' : row.waitEvent,
     formatUptime(row.uptimeSeconds),
+    String(row.restarts),
     formatMemory(row.pssKilobytes),
     row.title,
   ]);
-  const table = [['PID', 'KIND', 'STATE', 'WAIT EVENT', 'UPTIME', 'MEMORY (PSS)', 'TITLE'], ...cells];
+  const table = [['PID', 'KIND', 'STATE', 'WAIT EVENT', 'UPTIME', 'RESTARTS', 'MEMORY (PSS)', 'TITLE'], ...cells];
   const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0))) ?? [];
-  const isNumeric = (column: number): boolean => column === 4 || column === 5;
+  const isNumeric = (column: number): boolean => column >= 4 && column <= 6;
   return table
     .map((line) =>
       line

@@ -1,11 +1,13 @@
 /** ps-command.ts — `nodegres ps`: the process tree of a data directory's server. */
+import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import type { Output } from '#cli/initdb.ts';
 import type { Row } from '#cli/libpq-client.ts';
 import { queryServer } from '#cli/libpq-client.ts';
 import type { PidFile } from '#cli/pid-file.ts';
 import { isAlive, readPidFile } from '#cli/pid-file.ts';
-import { ACTIVITY_QUERY, formatProcessTree, processTree } from '#cli/process-tree.ts';
+import { ACTIVITY_QUERY, formatProcessTree, parseRestarts, processTree } from '#cli/process-tree.ts';
 import { serverAddress } from '#cli/server-address.ts';
 
 const ANSWER_MS_MAX = 2000;
@@ -41,7 +43,9 @@ export async function showProcesses(dataDirectory: string, env: NodeJS.ProcessEn
     return 3;
   }
   const { rows, reason } = await askActivity(file, env);
-  const tree = processTree(pid, rows);
+  const counts = join(dataDirectory, 'pg_stat_tmp/restarts');
+  const restarts = parseRestarts(existsSync(counts) ? readFileSync(counts, 'utf8') : '');
+  const tree = processTree(pid, rows, restarts);
   io.out(formatProcessTree(tree));
   if (reason !== undefined) io.err(`nodegres: no states and wait events: ${reason}\n`);
   return 0;

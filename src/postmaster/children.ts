@@ -1,5 +1,6 @@
 /** children.ts — starting each kind of child, and signalling them.
  *  Counterpart: StartChildProcess(), BackendStartup(), SignalSomeChildren() of src/backend/postmaster/postmaster.c */
+import { statIfExists, writeFile } from '#platform/file-system.ts';
 import { native, SIGNAL } from '#platform/native.ts';
 import { monotonicMs } from '#platform/clock.ts';
 import { report } from '#runtime/error/report.ts';
@@ -28,7 +29,20 @@ export function startSingle(kind: Exclude<SingleKind, 'wal-receiver'>): boolean 
     return false;
   }
   pm.single[kind] = pid;
+  countStart(PROCESS_KINDS[kind].backendType);
   return true;
+}
+
+/** Starts so far, by backend type or worker name. */
+const starts = new Map<string, number>();
+const RESTART_FILE = 'pg_stat_tmp/restarts';
+/** `nodegres ps` shows how often each process was started again; it reads that here, one `count name` a line. */
+function countStart(name: string): void {
+  const count = (starts.get(name) ?? 0) + 1;
+  starts.set(name, count);
+  if (count === 1 || statIfExists('pg_stat_tmp') === undefined) return;
+  const lines = [...starts].filter(([, n]) => n > 1).map(([who, n]) => `${n - 1} ${who}\n`);
+  writeFile(RESTART_FILE, lines.join(''));
 }
 
 function addBackend(backend: Backend): void {
@@ -182,6 +196,7 @@ export function startWorkerProcess(worker: PmWorker): boolean {
   };
   addBackend(backend);
   worker.pid = pid;
+  countStart(worker.worker.name);
   worker.backend = backend;
   return true;
 }

@@ -104,6 +104,7 @@ function start(args: PostmasterArguments): void {
   removeFileIfExists('promote');
   removeFileIfExists('logrotate');
   removeFileIfExists('current_logfiles');
+  removeFileIfExists('pg_stat_tmp/restarts');
   decideProcessModel();
   startLogger();
   report('LOG', { message: `starting ${VERSION_TEXT}` });

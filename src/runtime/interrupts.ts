@@ -21,7 +21,17 @@ export function setInterruptHandler(processInterrupts: () => void): void {
 
 /** Acts on pending cancel, termination, timeouts, barriers: may throw ERROR or end the process. */
 export function checkForInterrupts(): void {
-  if (Atomics.load(signalWords, 0) !== 0 && holdoffCount === 0 && criticalCount === 0) handler();
+  if (Atomics.load(signalWords, 0) === 0) return;
+  if (Atomics.load(signalWords, POSTMASTER_DEATH_SIGNAL) !== 0) postmasterDied();
+  if (holdoffCount === 0 && criticalCount === 0) handler();
+}
+
+/** SIGPWR, which the kernel sends when the parent dies (shm/blocked-exit.ts asks for it). */
+const POSTMASTER_DEATH_SIGNAL = 30;
+let postmasterDied: () => void = () => {};
+/** What a process in the middle of its work does when it learns that its postmaster is gone. */
+export function setPostmasterDeathHandler(leave: () => void): void {
+  postmasterDied = leave;
 }
 
 /** True once for each batch of deliveries of `signal`. */

@@ -27,6 +27,7 @@ describe('the process tree', () => {
       kind: 'postmaster',
       schedulerState: 'S',
       uptimeSeconds: 61,
+    restarts: 0,
       pssKilobytes: 2048,
       state: '',
       waitEvent: '',
@@ -34,9 +35,9 @@ describe('the process tree', () => {
     const child = { ...row, pid: 11, kind: 'client backend', title: 'postgres: a b [local] idle', state: 'idle' };
     const text = formatProcessTree([row, { ...child, waitEvent: 'Client:ClientRead', pssKilobytes: undefined }]);
     expect(text.split('\n').slice(0, 3)).toEqual([
-      'PID    KIND            STATE  WAIT EVENT           UPTIME  MEMORY (PSS)  TITLE',
-      '10     postmaster      S      -                  00:01:01        2.0 MB  postgres -D x',
-      '└─ 11  client backend  idle   Client:ClientRead  00:01:01             -  postgres: a b [local] idle',
+      'PID    KIND            STATE  WAIT EVENT           UPTIME  RESTARTS  MEMORY (PSS)  TITLE',
+      '10     postmaster      S      -                  00:01:01         0        2.0 MB  postgres -D x',
+      '└─ 11  client backend  idle   Client:ClientRead  00:01:01         0             -  postgres: a b [local] idle',
     ]);
   });
 });
