@@ -10,7 +10,7 @@ export default defineConfig({
   test: {
     projects: [
       project('tidy', ['test/tidy/**/*.test.ts']),
-      project('unit', ['test/unit/**/*.test.ts']),
+      project('unit', ['test/unit/**/*.test.ts'], { testTimeout: 30_000 }),
       project('multi', ['test/multi/**/*.test.ts'], { pool: 'forks', fileParallelism: false, testTimeout: 60_000 }),
       project('cluster', ['test/cluster/**/*.test.ts'], {
         pool: 'forks',

@@ -63,15 +63,35 @@ const plain = <T>(
 });
 
 export const u8 = <T extends number = number>(): Kind<Field<T>> =>
-  plain<T>(1, (v, at) => v.getUint8(at) as T, (v, at, x) => v.setUint8(at, x));
+  plain<T>(
+    1,
+    (v, at) => v.getUint8(at) as T,
+    (v, at, x) => v.setUint8(at, x),
+  );
 export const u16 = <T extends number = number>(): Kind<Field<T>> =>
-  plain<T>(2, (v, at) => v.getUint16(at, true) as T, (v, at, x) => v.setUint16(at, x, true));
+  plain<T>(
+    2,
+    (v, at) => v.getUint16(at, true) as T,
+    (v, at, x) => v.setUint16(at, x, true),
+  );
 export const u32 = <T extends number = number>(): Kind<Field<T>> =>
-  plain<T>(4, (v, at) => v.getUint32(at, true) as T, (v, at, x) => v.setUint32(at, x, true));
+  plain<T>(
+    4,
+    (v, at) => v.getUint32(at, true) as T,
+    (v, at, x) => v.setUint32(at, x, true),
+  );
 export const i32 = <T extends number = number>(): Kind<Field<T>> =>
-  plain<T>(4, (v, at) => v.getInt32(at, true) as T, (v, at, x) => v.setInt32(at, x, true));
+  plain<T>(
+    4,
+    (v, at) => v.getInt32(at, true) as T,
+    (v, at, x) => v.setInt32(at, x, true),
+  );
 export const f64 = <T extends number = number>(): Kind<Field<T>> =>
-  plain<T>(8, (v, at) => v.getFloat64(at, true) as T, (v, at, x) => v.setFloat64(at, x, true));
+  plain<T>(
+    8,
+    (v, at) => v.getFloat64(at, true) as T,
+    (v, at, x) => v.setFloat64(at, x, true),
+  );
 /** Unsigned 64 bits as a Number, low word first; values stay below 2^53. */
 export const u64 = <T extends number = number>(): Kind<Field<T>> =>
   plain<T>(
@@ -103,7 +123,11 @@ export const i64 = <T extends number = number>(): Kind<Field<T>> =>
     },
   );
 export const bool8 = (): Kind<Field<boolean>> =>
-  plain<boolean>(1, (v, at) => v.getUint8(at) !== 0, (v, at, x) => v.setUint8(at, x ? 1 : 0));
+  plain<boolean>(
+    1,
+    (v, at) => v.getUint8(at) !== 0,
+    (v, at, x) => v.setUint8(at, x ? 1 : 0),
+  );
 
 export const atomic32 = (): Kind<AtomicField> => ({
   size: 4,

@@ -27,7 +27,7 @@ describe('the process tree', () => {
       kind: 'postmaster',
       schedulerState: 'S',
       uptimeSeconds: 61,
-    restarts: 0,
+      restarts: 0,
       pssKilobytes: 2048,
       state: '',
       waitEvent: '',
