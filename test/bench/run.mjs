@@ -8,6 +8,7 @@
 // Ends within a few minutes; whatever happens, servers are ended and their directories removed.
 import { execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -58,9 +59,12 @@ function transactionsPerSecond(server, args, duration = seconds) {
     child.on('close', (code) => {
       clearTimeout(timer);
       const tps = /^tps = ([\d.]+)/m.exec(output);
-      if (code === 0 && tps !== null) resolve(Number(tps[1]));
-      // Connecting counts as part of the duration but not of the figure, so a short run may end before its first query.
-      else if (code === 0 && duration < 4 * seconds) resolve(transactionsPerSecond(server, args, 2 * duration));
+      const connecting = Number(/^initial connection time = ([\d.]+)/m.exec(output)?.[1] ?? 1000 * duration) / 1000;
+      // Connecting is part of the duration though not of the figure: what is left of it must be worth measuring.
+      const tooShort = tps === null || (!args.includes('-C') && connecting > duration - seconds * 0.8);
+      if (code === 0 && tooShort && duration < 10 * seconds)
+        resolve(transactionsPerSecond(server, args, duration + seconds + Math.ceil(connecting)));
+      else if (code === 0 && tps !== null) resolve(Number(tps[1]));
       else reject(new Error(`pgbench ${all.join(' ')} on ${server.name}: exit ${code}\n${output}`));
     });
   });
@@ -192,6 +196,11 @@ async function measure(servers) {
 
 async function main() {
   const servers = [];
+  // Figures of a machine that does other work, too, say little: the reader must be able to see it.
+  const loadBefore = loadavg()[0];
+  console.log(
+    `Node ${process.version}, ${availableParallelism()} processors, load average ${loadBefore.toFixed(1)} before the run`,
+  );
   const limit = new AbortController();
   const timeUp = delay(LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
     throw new Error(`the run took longer than ${LIMIT_MS / 60_000} minutes`);
@@ -210,7 +219,7 @@ async function main() {
     const micro = printMicro();
     if (options.save) {
       const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
-      const line = { commit, date: new Date().toISOString(), node: process.version, figures, micro };
+      const line = { commit, date: new Date().toISOString(), node: process.version, loadBefore, figures, micro };
       appendFileSync(join(root, 'test/bench/history.jsonl'), `${JSON.stringify(line)}\n`);
     }
   } finally {

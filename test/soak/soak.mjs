@@ -274,8 +274,12 @@ async function main() {
     if (connections > 0) await rowPhase();
     if (durationMs > 0 && failures.length === 0) await crowdPhase();
     await firstAnswer(server.port, deadlineMs, 'an answer at the end');
-    const zombies = childrenOf(server.pid).filter((child) => child.state === 'Z');
-    if (zombies.length > 0) failures.push(`${zombies.length} zombies`);
+    // A child that has just ended may be seen before it is reaped; one that stays is a zombie.
+    const zombies = () => childrenOf(server.pid).filter((child) => child.state === 'Z');
+    const first = zombies();
+    if (first.length > 0) await delay(1000);
+    const stayed = zombies().filter((child) => first.some((one) => one.pid === child.pid));
+    if (stayed.length > 0) failures.push(`zombies: ${stayed.map((child) => child.pid).join(' ')}`);
     const code = await server.stop();
     if (code !== 0) failures.push(`the server ended with ${code}`);
   } catch (caught) {
