@@ -144,7 +144,8 @@ function readCommand(port: Port): number {
 /** Port hook: interrupts while reading. Waiting for a command everything may be acted upon; in the middle of a command
  *  only termination. */
 export function processReadInterrupt(blocked: boolean): void {
-  if (session.doingCommandRead) {
+  // Before the client is let in nothing but timeouts and termination can come, and a silent client must not hold them up.
+  if (session.doingCommandRead || session.clientAuthInProgress) {
     if (blocked) checkForInterrupts();
   } else if (blocked && diePending()) checkForInterrupts();
 }
