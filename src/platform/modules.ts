@@ -1,4 +1,5 @@
 /** modules.ts — finding and loading JavaScript modules of others, synchronously. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire, Module } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
@@ -40,32 +41,31 @@ function asPackage(name: string): string | undefined {
 const find = (name: string): string | undefined => asFile(name) ?? asPackage(name);
 export const moduleExists = (name: string): boolean => find(name) !== undefined;
 
-/** ES modules and TypeScript cannot be required on every Node we support, so they are bundled first. */
+/** ES modules and TypeScript cannot be required on every Node we support, so they are bundled first. Running a program makes
+ *  libuv take SIGCHLD for a while: the postmaster installs its handlers after loading. */
 function needsBundling(path: string): boolean {
   if (/\.(mjs|ts|mts)$/.test(path)) return true;
   if (path.endsWith('.cjs')) return false;
   return /^\s*(import\s[^(]|export\s)/m.test(readFileSync(path, 'utf8'));
 }
 
-function requireBundled(path: string): LoadedModule {
-  const { buildSync } = createRequire(join(packageRoot, 'package.json'))('esbuild') as {
-    buildSync(options: object): { outputFiles: { text: string }[] };
-  };
-  const built = buildSync({
-    entryPoints: [path],
-    bundle: true,
-    write: false,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    packages: 'external',
-    sourcemap: 'inline',
-    logLevel: 'silent',
+/** esbuild's program, not its API: that would leave a thread and a service process behind, and a postmaster has neither. */
+function bundle(path: string): string {
+  const { resolve: resolveModule } = createRequire(join(packageRoot, 'package.json'));
+  const program = resolveModule(`@esbuild/linux-${process.arch}/bin/esbuild`);
+  const options = ['--bundle', '--platform=node', '--format=cjs', '--target=node20', '--packages=external'];
+  return execFileSync(program, [path, ...options, '--sourcemap=inline', '--log-level=error'], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
   });
+}
+
+function requireBundled(path: string): LoadedModule {
+  const code = bundle(path);
   const module = new Module(path) as Module & { _compile(code: string, name: string): void; paths: string[] };
   module.filename = path;
   module.paths = createRequire(path).resolve.paths('x') ?? [];
-  module._compile(built.outputFiles[0]!.text, path);
+  module._compile(code, path);
   return module.exports as LoadedModule;
 }
 

@@ -95,6 +95,7 @@ function start(args: PostmasterArguments): void {
   installExtensionApi();
   registerBackgroundWorker(LOGICAL_LAUNCHER_WORKER);
   loadSharedPreloadLibraries();
+  installSignals();
   sizeProcessTables();
   createSharedMemory();
   adoptStaticWorkers();
