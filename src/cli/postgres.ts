@@ -6,6 +6,7 @@ import { packageRoot } from '#platform/native.ts';
 import { describeConfig } from '#runtime/guc/describe-config.ts';
 import { SERVER_VERSION } from '#runtime/version.ts';
 import { spawnedChildMain } from '#postmaster/child-entry.ts';
+import { EnterEventLoop } from '#processes/async-worker.ts';
 import { postmasterMain } from '#postmaster/main.ts';
 
 const HELP = `postgres is the Nodegres server.
@@ -36,7 +37,15 @@ Options:
 
 export function main(argv: readonly string[]): void {
   const [first] = argv;
-  if (first === '--forkchild') spawnedChildMain();
+  if (first === '--forkchild') {
+    try {
+      spawnedChildMain();
+    } catch (caught) {
+      // An async worker leaves the stack this way, and Node goes on into its event loop.
+      if (caught instanceof EnterEventLoop) return;
+      throw caught;
+    }
+  }
   if (first === '--help' || first === '-?') {
     process.stdout.write(HELP);
     return;

@@ -6,7 +6,7 @@
  *  Counterpart: none in PostgreSQL; architecture §12 */
 import { native } from '#platform/native.ts';
 import { startWakeThread } from '#platform/wake-thread.ts';
-import { report, toPgError } from '#runtime/error/report.ts';
+import { reportHooks, toPgError } from '#runtime/error/report.ts';
 import { exitProcess } from '#runtime/exit-callbacks.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
@@ -20,7 +20,8 @@ const waiting: (() => void)[] = [];
 export function runAsyncWorker(workerMain: () => unknown): never {
   const leave = (caught: unknown): void => {
     const error = toPgError(caught);
-    report('FATAL', { ...error.fields, code: error.code });
+    reportHooks.emit('ERROR', { ...error.fields, code: error.code });
+    exitProcess(1);
   };
   startWakeThread(
     {

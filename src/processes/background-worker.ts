@@ -4,7 +4,7 @@
  *  postmaster takes as “never again”; an error means 1, which it takes as “again after the restart interval”.
  *  Counterpart: StartBackgroundWorker() of src/backend/postmaster/bgworker.c */
 import { initPsDisplay } from '#runtime/activity/ps-title.ts';
-import { report, toPgError } from '#runtime/error/report.ts';
+import { report, reportHooks, toPgError } from '#runtime/error/report.ts';
 import { exitProcess } from '#runtime/exit-callbacks.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
 import { myProcess } from '#runtime/my-process.ts';
@@ -40,8 +40,10 @@ export function main(launch: LaunchRecord): never {
   try {
     mainOf(worker)(worker.mainArg ?? 0);
   } catch (caught) {
+    // An ERROR that the worker did not catch is told as such; only the process it ends.
     const error = toPgError(caught);
-    report('FATAL', { ...error.fields, code: error.code });
+    reportHooks.emit('ERROR', { ...error.fields, code: error.code });
+    exitProcess(1);
   }
   exitProcess(0);
 }
