@@ -38,7 +38,7 @@ export function startWakeThread(place: WakePlace, onWake: (why: 'wake' | 'postma
     eval: true,
     workerData: { ...place, addon: join(packageRoot, 'native-shm', 'index.cjs') },
   });
+  // The thread keeps the event loop alive: an awaited latch is nothing that Node would wait for. The end of the worker's
+  // main ends the process without asking it.
   worker.on('message', onWake);
-  // The worker's main decides when the process ends; the thread must not.
-  worker.unref();
 }

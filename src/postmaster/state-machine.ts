@@ -29,6 +29,8 @@ const QUIT_ORDER: readonly SingleKind[] = [
 
 export function setState(next: PmState): void {
   pm.state = next;
+  // Whoever was accepted only to be refused, and has not even asked yet, must not hold the end up (as 18 does).
+  if (next === PM.WAIT_DEAD_END) signalBackends(SIGNAL.TERM, ['deadEnd']);
 }
 
 /** The startup process is done: connections may come. */
@@ -105,6 +107,8 @@ function stopBackends(): void {
   signalSingle('wal-writer', SIGNAL.TERM);
   signalSingle('wal-summarizer', SIGNAL.TERM);
   signalSingle('startup', SIGNAL.TERM);
+  // While a crash is being recovered from there will be no shutdown checkpoint, and nobody else would end this one.
+  if (pm.fatalError) signalSingle('checkpointer', SIGNAL.QUIT);
   setState(PM.WAIT_BACKENDS);
 }
 

@@ -16,7 +16,8 @@ import { STARTUP_PACKET_LIMIT } from '#libpq/messages.ts';
 import { Port, type WaitForSocket } from '#libpq/port.ts';
 import { BACKEND } from '#libpq/messages.ts';
 import { currentTimestamp, monotonicMs } from '#platform/clock.ts';
-import { native, type PeerInfo } from '#platform/native.ts';
+import { native, type PeerInfo, SIGNAL } from '#platform/native.ts';
+import { signalPending } from '#runtime/interrupts.ts';
 import { activityHooks } from '#runtime/activity/activity-hooks.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 import { logContext } from '#runtime/error/log-context.ts';
@@ -176,7 +177,11 @@ function provideSessionFacts(port: Port): void {
 
 function readStartupPacket(port: Port, environment: BackendEnvironment): StartupRequest {
   enableTimeoutAfter(TIMEOUT.startupPacket, settings.authentication_timeout * 1000);
+  // A stranger who has not said anything yet is owed no words.
+  native.signalAction(SIGNAL.TERM, native.SIG_ACTION.EXIT1);
+  if (signalPending(SIGNAL.TERM)) native.exitNow(1);
   const request = readPackets(port, environment);
+  native.signalAction(SIGNAL.TERM, native.SIG_ACTION.WORD);
   disableTimeout(TIMEOUT.startupPacket);
   port.user = request.user;
   port.database = request.database;
