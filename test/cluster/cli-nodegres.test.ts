@@ -65,12 +65,12 @@ describe('nodegres', () => {
     const { code, out } = folder.run('nodegres', ['ps', '-D', 'data']);
     expect(code).toBe(0);
     const lines = out.trimEnd().split('\n');
-    expect(lines[0]).toMatch(/^PID\s+KIND\s+STATE\s+WAIT EVENT\s+UPTIME\s+MEMORY \(PSS\)\s+TITLE$/);
+    expect(lines[0]).toMatch(/^PID\s+KIND\s+STATE\s+WAIT EVENT\s+UPTIME\s+RESTARTS\s+MEMORY \(PSS\)\s+TITLE$/);
     expect(lines[1]).toMatch(new RegExp(`^${folder.postmasterPid()}\\s+postmaster\\s`));
     for (const kind of ['checkpointer', 'background writer', 'walwriter', 'logical replication launcher']) {
       expect(lines.filter((line) => line.includes(kind))).toHaveLength(1);
     }
-    expect(out).toMatch(/checkpointer .* \d\d:\d\d:\d\d\s+\d+\.\d MB\s+postgres: checkpointer$/m);
+    expect(out).toMatch(/checkpointer .* \d\d:\d\d:\d\d\s+\d+\s+\d+\.\d MB\s+postgres: checkpointer$/m);
   });
   it('ps and logs say when there is nothing to show', () => {
     expect(folder.run('nodegres', ['ps', '-D', 'data']).code).toBe(4);
