@@ -19,7 +19,6 @@ import type { LaunchRecord } from '#runtime/launch-record.ts';
 import { becomeProcess, myProcess } from '#runtime/my-process.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
 import { reseedRandom } from '#adt/random.ts';
-import { extensionHooks } from '#bgworker/hooks.ts';
 import { loadSharedPreloadLibraries } from '#bgworker/load-library.ts';
 import { armPostmasterDeathSignal } from '#shm/blocked-exit.ts';
 import { forgetLatch } from '#shm/latch.ts';
@@ -70,7 +69,6 @@ export function spawnedChildMain(): never {
     loadSharedPreloadLibraries();
     sizeProcessTables();
     for (const subsystem of SHMEM_SUBSYSTEMS) subsystem.init();
-    for (const startup of extensionHooks.shmemStartup) startup();
   }
   return becomeChild(record);
 }

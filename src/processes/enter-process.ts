@@ -12,6 +12,7 @@ import { processConfigFile } from '#runtime/guc/guc-file.ts';
 import { resetInterruptHoldoffs, setInterruptHandler, takeSignal, clearInterruptPending } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
+import { extensionHooks } from '#bgworker/hooks.ts';
 import { conditionVariableCancelSleep } from '#shm/condition-variable.ts';
 import { lwLockReleaseAll } from '#shm/lwlock.ts';
 import { initAuxiliaryProcess, initProcess } from '#shm/proc.ts';
@@ -24,12 +25,20 @@ import { backendStatusInit } from '#stats/backend-status.ts';
 import { memoryUsageText } from '#runtime/memory-usage.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 
+/** A spawned process did not inherit what extensions know of their memory. Their hooks take locks, so they run when the
+ *  process has a PGPROC to wait with. */
+function attachExtensions(): void {
+  if (serverFacts.isForked) return;
+  for (const startup of extensionHooks.shmemStartup) startup();
+}
+
 /** Joins shared memory as an auxiliary process. */
 export function enterAuxiliary(kind: AuxiliaryKind): void {
   initAuxiliaryProcess(AUXILIARY_SLOT[kind]);
   takeAuxiliaryId(kind);
   backendStatusInit();
   procSignalInit();
+  attachExtensions();
   initPsDisplay(myProcess.backendType);
 }
 
@@ -39,6 +48,7 @@ export function enterWithSession(processClass: 'client' | 'autovacuum' | 'bgwork
   initProcess(processClass);
   takeBackendId();
   procSignalInit();
+  attachExtensions();
 }
 
 /** Signals that an auxiliary process does not want. */
