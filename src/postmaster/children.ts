@@ -256,4 +256,3 @@ export function signalEverybody(signal: number): void {
   for (const pid of pm.backends.keys()) signalChild(pid, signal);
   for (const [kind, pid] of Object.entries(pm.single)) if (kind !== 'logger') signalChild(pid, signal);
 }
-export const processName = (kind: ProcessKindName): string => PROCESS_KINDS[kind].logName;

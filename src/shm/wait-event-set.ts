@@ -48,7 +48,6 @@ export function initWaiting(postmasterDeathPipe: Fd): void {
   deathPipe = postmasterDeathPipe;
   if (deathPipe >= 0) native.epollAdd(epoll, deathPipe, IN, DEATH_TOKEN);
 }
-export const epollDescriptor = (): Fd => epoll;
 
 function watch(fd: Fd, wanted: number): void {
   const now = watched.get(fd);
@@ -139,21 +138,4 @@ export function waitSockets(timeoutMs: number, ready: Fd[]): void {
 }
 export function watchReadable(fd: Fd): void {
   watch(fd, IN);
-}
-
-let pollEpoll: Fd = -1;
-/** True if the postmaster is gone, without sleeping. */
-export function postmasterIsAlive(): boolean {
-  if (deathPipe < 0) return true;
-  if (pollEpoll < 0) {
-    pollEpoll = native.epollCreate();
-    native.epollAdd(pollEpoll, deathPipe, IN, DEATH_TOKEN);
-  }
-  const count = native.epollWait(pollEpoll, 0, events);
-  for (let i = 0; i < count; i++) if (events[2 * i] === DEATH_TOKEN) return false;
-  return true;
-}
-export function forgetDeathPoll(): void {
-  if (pollEpoll >= 0) native.closeFd(pollEpoll);
-  pollEpoll = -1;
 }
