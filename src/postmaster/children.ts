@@ -9,7 +9,7 @@ import { setAutovacuumForkFailed } from '#storage/ipc/autovacuum-mailbox.ts';
 import { assignChildSlot, isReady, releaseChildSlot } from '#storage/ipc/pm-signal.ts';
 import { launchProcess } from '#postmaster/launch.ts';
 import { type Backend, pm, type PmWorker } from '#postmaster/pm-state.ts';
-import { PROCESS_KINDS, type ProcessKindName, type SingleKind } from '#postmaster/process-kinds.ts';
+import { PROCESS_KINDS, type SingleKind } from '#postmaster/process-kinds.ts';
 import { currentAdmission } from '#postmaster/admission.ts';
 
 const random = new Uint8Array(4);
