@@ -1,0 +1,58 @@
+/** buffer-layout.ts — the bytes of a buffer descriptor and of the pool's control structures, and the words of its API.
+ *
+ *  State word:  bits 0–17 pin count | bits 18–21 usage count | bits 22–31 flags.  All changes by compare-and-exchange, or
+ *  while BM_LOCKED (the header spinlock) is held.
+ *  Counterpart: src/include/storage/buf_internals.h */
+import { atomic32, bytes, i32, struct, u32 } from '#base/struct.ts';
+
+/** How readBuffer treats what it finds. */
+export const RBM = { normal: 0, zeroAndLock: 1, zeroAndCleanupLock: 2, zeroOnError: 3, normalNoLog: 4 } as const;
+export type ReadBufferMode = 0 | 1 | 2 | 3 | 4;
+/** Instead of a block number: extend the relation by one block. The caller holds the extension lock if it is needed. */
+export const P_NEW = 0xffff_ffff;
+export const INVALID_BUFFER = 0;
+
+export const BUFFER_LOCK = { unlock: 0, share: 1, exclusive: 2 } as const;
+export type BufferLockMode = 0 | 1 | 2;
+
+export const BUF_REFCOUNT_ONE = 1;
+export const BUF_REFCOUNT_MASK = (1 << 18) - 1;
+export const BUF_USAGECOUNT_ONE = 1 << 18;
+export const BUF_USAGECOUNT_MASK = 0xf << 18;
+export const BUF_USAGECOUNT_SHIFT = 18;
+export const BM_MAX_USAGE_COUNT = 5;
+export const BM_LOCKED = 1 << 22;
+export const BM_DIRTY = 1 << 23;
+export const BM_VALID = 1 << 24;
+export const BM_TAG_VALID = 1 << 25;
+export const BM_IO_IN_PROGRESS = 1 << 26;
+export const BM_IO_ERROR = 1 << 27;
+export const BM_JUST_DIRTIED = 1 << 28;
+export const BM_PIN_COUNT_WAITER = 1 << 29;
+export const BM_CHECKPOINT_NEEDED = 1 << 30;
+/** Bit 31: negative as a signed word, which only matters to comparisons, and there are none. */
+export const BM_PERMANENT = 1 << 31;
+export const BUF_FLAG_MASK = ~(BUF_REFCOUNT_MASK | BUF_USAGECOUNT_MASK);
+
+/** One per buffer: exactly a cache line, so that pinning one buffer does not slow its neighbours' users. */
+export const BufferDesc = struct('BufferDesc', 64, {
+  spcNode: u32(),
+  dbNode: u32(),
+  relNode: u32(),
+  fork: i32(),
+  block: u32(),
+  /** Index of this descriptor, from 0. Never changes. */
+  id: i32(),
+  state: atomic32(),
+  /** PGPROC number of whoever waits for the other pins to go (BM_PIN_COUNT_WAITER). */
+  waitBackend: i32(),
+  /** Next in the free list: -1 at its end, -2 for a buffer that is not in it. Guarded by the strategy spinlock. */
+  freeNext: i32(),
+  /** Next in its mapping bucket's chain, -1 at the end. Guarded by the bucket's partition lock. */
+  hashNext: i32(),
+  /** LWLock, tranche BufferContent. */
+  contentLock: bytes(16),
+  /** Hash of the tag while BM_TAG_VALID. */
+  hash: u32(),
+  pad: bytes(4),
+});
