@@ -1,12 +1,13 @@
 /** lwlock-array.ts — the main array of LWLocks, and the tranches that extensions ask for by name.
  *
- *  Main array: 48 individual locks by id, then the partitions that later subsystems add, then the named tranches in the
- *  order of their requests. A tranche's name stands in shared memory, so that every process can show it.
+ *  Main array: 48 individual locks by id, then the partitions of buffer mapping, lock and predicate lock tables, then the
+ *  named tranches in the order of their requests. A tranche's name stands in shared memory, so that every process can show it.
  *  Counterpart: CreateLWLocks() of src/backend/storage/lmgr/lwlock.c */
 import { report } from '#runtime/error/report.ts';
 import { mem } from '#shm/memory.ts';
 import { LWLOCK_STRIDE, MAX_NAMED_TRANCHES, NamedTranche, TrancheDirectory } from '#shm/lwlock-layout.ts';
 import {
+  BUILTIN_TRANCHES,
   FIRST_USER_TRANCHE,
   INDIVIDUAL_LWLOCKS,
   type LWLockName,
@@ -38,7 +39,16 @@ export function requestNamedLWLockTranche(name: string, locks: number): void {
   requests.push({ name, locks });
 }
 
-const lockCount = (): number => requests.reduce((sum, request) => sum + request.locks, NUM_INDIVIDUAL_LWLOCKS);
+/** Partitions of the great hash tables, between the individual locks and the named tranches. */
+export const NUM_BUFFER_PARTITIONS = 128;
+export const NUM_LOCK_PARTITIONS = 16;
+export const NUM_PREDICATELOCK_PARTITIONS = 16;
+const FIRST_BUFFER_MAPPING = NUM_INDIVIDUAL_LWLOCKS;
+const FIRST_LOCK_MANAGER = FIRST_BUFFER_MAPPING + NUM_BUFFER_PARTITIONS;
+const FIRST_PREDICATELOCK_MANAGER = FIRST_LOCK_MANAGER + NUM_LOCK_PARTITIONS;
+const NUM_FIXED_LWLOCKS = FIRST_PREDICATELOCK_MANAGER + NUM_PREDICATELOCK_PARTITIONS;
+
+const lockCount = (): number => requests.reduce((sum, request) => sum + request.locks, NUM_FIXED_LWLOCKS);
 const directorySize = TrancheDirectory.SIZE + MAX_NAMED_TRANCHES * NamedTranche.SIZE;
 const entryAt = (i: number): number => directoryAt + TrancheDirectory.SIZE + i * NamedTranche.SIZE;
 
@@ -51,7 +61,7 @@ export const lwLockShmem: ShmemSubsystem = {
   init() {
     const directory = shmemInitStruct('LWLock Tranches', directorySize);
     directoryAt = directory.at;
-    const total = directory.found ? namedLockCount() + NUM_INDIVIDUAL_LWLOCKS : lockCount();
+    const total = directory.found ? namedLockCount() + NUM_FIXED_LWLOCKS : lockCount();
     const array = shmemInitStruct('LWLock Array', total * LWLOCK_STRIDE);
     arrayAt = array.at;
     if (!array.found) createLocks();
@@ -69,8 +79,13 @@ function namedLockCount(): number {
 
 function createLocks(): void {
   for (let id = 0; id < NUM_INDIVIDUAL_LWLOCKS; id++) initializeLWLock(arrayAt + id * LWLOCK_STRIDE, id);
+  for (let i = 0; i < NUM_BUFFER_PARTITIONS; i++)
+    initializeLWLock(bufferMappingLock(i), BUILTIN_TRANCHES.BufferMapping);
+  for (let i = 0; i < NUM_LOCK_PARTITIONS; i++) initializeLWLock(lockManagerLock(i), BUILTIN_TRANCHES.LockManager);
+  for (let i = 0; i < NUM_PREDICATELOCK_PARTITIONS; i++)
+    initializeLWLock(predicateLockManagerLock(i), BUILTIN_TRANCHES.PredicateLockManager);
   TrancheDirectory.nextTranche.store(mem, directoryAt, FIRST_USER_TRANCHE);
-  let at = arrayAt + NUM_INDIVIDUAL_LWLOCKS * LWLOCK_STRIDE;
+  let at = arrayAt + NUM_FIXED_LWLOCKS * LWLOCK_STRIDE;
   for (const { name, locks } of requests) {
     const tranche = newTrancheId(name, locks);
     for (let i = 0; i < locks; i++, at += LWLOCK_STRIDE) initializeLWLock(at, tranche);
@@ -90,10 +105,16 @@ function newTrancheId(name: string, locks: number): number {
 
 /** The lock of that name, as a byte offset. */
 export const mainLWLock = (name: LWLockName): number => arrayAt + INDIVIDUAL_LWLOCKS[name] * LWLOCK_STRIDE;
+export const bufferMappingLock = (partition: number): number =>
+  arrayAt + (FIRST_BUFFER_MAPPING + partition) * LWLOCK_STRIDE;
+export const lockManagerLock = (partition: number): number =>
+  arrayAt + (FIRST_LOCK_MANAGER + partition) * LWLOCK_STRIDE;
+export const predicateLockManagerLock = (partition: number): number =>
+  arrayAt + (FIRST_PREDICATELOCK_MANAGER + partition) * LWLOCK_STRIDE;
 
 /** Offsets of the locks that `name` asked for. */
 export function getNamedLWLockTranche(name: string): number[] {
-  let at = arrayAt + NUM_INDIVIDUAL_LWLOCKS * LWLOCK_STRIDE;
+  let at = arrayAt + NUM_FIXED_LWLOCKS * LWLOCK_STRIDE;
   for (let i = 0; i < TrancheDirectory.count.load(mem, directoryAt); i++) {
     const locks = NamedTranche.lockCount.get(mem, entryAt(i));
     if (NamedTranche.name.get(mem, entryAt(i)) === name)
