@@ -4,6 +4,7 @@
  *  abortCurrentTransaction() instead. Which transaction that starts or ends follows from the block state: BEGIN, COMMIT
  *  and their kin only move the block state (xact-block.ts), the work is done here at the command's end.
  *  Counterpart: src/backend/access/transam/xact.c */
+import type { FullTransactionId, SubTransactionId, TransactionId } from '#base/ids.ts';
 import { activityHooks } from '#runtime/activity/activity-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -454,3 +455,16 @@ export function rollbackAndReleaseCurrentSubTransaction(): void {
   else if (current.blockState !== 'subabort') unexpected('RollbackAndReleaseCurrentSubTransaction', current.blockState);
   cleanupSubTransaction();
 }
+
+// ── ids of this transaction (bodies follow) ──────────────────────────────────────────────────────────────────────
+
+const later = (): never => report('ERROR', { code: SQLSTATE.featureNotSupported, message: 'xids are not there yet' });
+export const getCurrentTransactionId = (): TransactionId => later();
+export const getCurrentTransactionIdIfAny = (): TransactionId => later();
+export const getTopTransactionId = (): TransactionId => later();
+export const getTopTransactionIdIfAny = (): TransactionId => later();
+export const getTopFullTransactionId = (): FullTransactionId => later();
+export const getTopFullTransactionIdIfAny = (): FullTransactionId => later();
+export const transactionIdIsCurrentTransactionId = (_xid: TransactionId): boolean => later();
+export const getCurrentSubTransactionId = (): SubTransactionId => current.subTransactionId as SubTransactionId;
+export const forceSyncCommit = (): void => later();
