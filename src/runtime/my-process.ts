@@ -20,6 +20,8 @@ export interface MyProcess {
   procNumber: number;
   /** 1-based slot in ProcSignal and the activity array, 0 without one. */
   backendId: number;
+  /** Database of this session, 0 before or without one. */
+  databaseId: number;
   /** Secret of cancel requests. */
   cancelKey: number;
   /** Index in PMSignal's child flags; 0 for none. */
@@ -36,6 +38,7 @@ export const myProcess: MyProcess = {
   isUnderPostmaster: false,
   procNumber: -1,
   backendId: 0,
+  databaseId: 0,
   cancelKey: 0,
   childSlot: 0,
   dataDirectory: '',
@@ -48,5 +51,6 @@ export function becomeProcess(kind: string, backendType: string): void {
   myProcess.startTime = currentTimestamp();
   myProcess.procNumber = -1;
   myProcess.backendId = 0;
+  myProcess.databaseId = 0;
   myProcess.childSlot = 0;
 }

@@ -2,7 +2,7 @@
  *
  *  Order of the array: clients, autovacuum workers and launcher, background workers, walsenders, auxiliary processes.
  *  Each class has its own free list in the header, so that one class can never use up another's slots. */
-import { atomic32, bytes, i32, struct, u32, u64, u8 } from '#base/struct.ts';
+import { array, atomic32, bytes, f64, i32, struct, u32, u64, u8 } from '#base/struct.ts';
 
 /** is_set and maybe_sleeping are what native-shm's signal handlers touch. */
 export const Latch = struct('Latch', 16, {
@@ -12,7 +12,7 @@ export const Latch = struct('Latch', 16, {
   pad: bytes(4),
 });
 
-export const PgProc = struct('PgProc', 256, {
+export const PgProc = struct('PgProc', 576, {
   /** Counting semaphore on which the process sleeps for LWLocks; its word is a futex. */
   semaphore: atomic32(),
   pid: atomic32(),
@@ -45,6 +45,36 @@ export const PgProc = struct('PgProc', 256, {
   waitLsn: u64(),
   lockGroupLeader: i32(),
   pad2: bytes(148),
+  // ── heavyweight locks (storage/lmgr); guarded by the partition lock of the awaited lock ──
+  /** 0 OK, 1 waiting, 2 error: why a sleeper in ProcSleep was woken. */
+  waitStatus: atomic32(),
+  /** Shared lock, its PROCLOCK and mode while waiting; 0 otherwise. */
+  waitLock: u32(),
+  waitProcLock: u32(),
+  waitLockMode: i32(),
+  /** Modes that this process held on the awaited lock when it began to wait. */
+  heldLocks: i32(),
+  /** Neighbours in the wait queue, as PGPROC numbers; -1 ends. */
+  waitNext: i32(),
+  waitPrev: i32(),
+  waitQueued: i32(),
+  /** TimestampTz at which deadlock_timeout was armed, 0 while not waiting. */
+  waitStart: f64(),
+  /** Lock group: members of a leader's list (itself among them), -1 ends. Guarded by the group's partition lock. */
+  lockGroupFirst: i32(),
+  lockGroupNext: i32(),
+  lockGroupPrev: i32(),
+  lockGroupPid: i32(),
+  /** LWLock over the fast-path fields. */
+  fpInfoLock: bytes(16),
+  fpVxidLock: i32(),
+  fpLocalTransactionId: u32(),
+  /** Per slot a mask of modes 1 to 3 (bits 0 to 2) and the relation. */
+  fpModes: bytes(16),
+  fpRelIds: array(16, 4, 4),
+  /** Per lock partition the PROCLOCKs of this process: {first, last} offsets, 0 for none. */
+  procLocks: array(16, 8, 8),
+  pad3: bytes(32),
 });
 
 export const PROC_CLASSES = ['client', 'autovacuum', 'bgworker', 'walsender', 'auxiliary'] as const;

@@ -31,6 +31,9 @@ import type { Admission } from '#runtime/launch-record.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { disableTimeout, enableTimeoutAfter, initializeTimeouts, registerTimeout, TIMEOUT } from '#runtime/timeouts.ts';
 import { resetLatch } from '#shm/latch.ts';
+import { mem } from '#shm/memory.ts';
+import { PgProc } from '#shm/proc-layout.ts';
+import { procAt } from '#shm/proc.ts';
 import { waitLatchOrSocket, WL } from '#shm/wait-event-set.ts';
 import { clientAuthentication } from '#tcop/authenticate.ts';
 import { adoptClientEncoding } from '#tcop/client-encoding.ts';
@@ -419,6 +422,8 @@ function connectToDatabase(port: Port, role: Role, environment: BackendEnvironme
       message: `database "${port.database}" does not exist`,
     });
   sessionIdentity.databaseOid = row.oid;
+  myProcess.databaseId = row.oid;
+  if (myProcess.procNumber >= 0) PgProc.databaseId.set(mem, procAt(myProcess.procNumber), row.oid);
   sessionIdentity.databaseName = row.datname;
   if (!row.datallowconn)
     report('FATAL', {
