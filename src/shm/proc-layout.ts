@@ -12,7 +12,7 @@ export const Latch = struct('Latch', 16, {
   pad: bytes(4),
 });
 
-export const PgProc = struct('PgProc', 576, {
+export const PgProc = struct('PgProc', 832, {
   /** Counting semaphore on which the process sleeps for LWLocks; its word is a futex. */
   semaphore: atomic32(),
   pid: atomic32(),
@@ -44,7 +44,29 @@ export const PgProc = struct('PgProc', 576, {
   pad1: bytes(4),
   waitLsn: u64(),
   lockGroupLeader: i32(),
-  pad2: bytes(148),
+  tempNamespaceId: u32(),
+  recoveryConflictPending: u8(),
+  pad2: bytes(3),
+  // ── transactions (transam) ──
+  /** DELAY_CHKPT_* bits: a checkpoint must wait for me. */
+  delayChkptFlags: atomic32(),
+  /** Index in the ProcArray's dense arrays, -1 while not in it. Guarded by ProcArrayLock. */
+  xactOffset: i32(),
+  /** Group clearing of xids: 1 while waiting for the leader; next PGPROC of the list, -1 at its end. */
+  procArrayGroupMember: atomic32(),
+  procArrayGroupNext: atomic32(),
+  procArrayGroupMemberXid: u32(),
+  /** Group update of the CLOG, the same way. */
+  clogGroupMember: atomic32(),
+  clogGroupNext: atomic32(),
+  clogGroupMemberXid: u32(),
+  clogGroupMemberStatus: u32(),
+  clogGroupMemberPage: i32(),
+  clogGroupMemberLsn: u64(),
+  /** Cache of my subtransactions' xids; overflowed: there are more than `subxids` holds. */
+  subxidCount: u8(),
+  subxidOverflowed: u8(),
+  pad3: bytes(90),
   // ── heavyweight locks (storage/lmgr); guarded by the partition lock of the awaited lock ──
   /** 0 OK, 1 waiting, 2 error: why a sleeper in ProcSleep was woken. */
   waitStatus: atomic32(),
@@ -74,7 +96,8 @@ export const PgProc = struct('PgProc', 576, {
   fpRelIds: array(16, 4, 4),
   /** Per lock partition the PROCLOCKs of this process: {first, last} offsets, 0 for none. */
   procLocks: array(16, 8, 8),
-  pad3: bytes(32),
+  pad4: bytes(32),
+  subxids: array(64, 4, 4),
 });
 
 export const PROC_CLASSES = ['client', 'autovacuum', 'bgworker', 'walsender', 'auxiliary'] as const;
