@@ -62,11 +62,12 @@ export const PgProc = struct('PgProc', 832, {
   clogGroupMemberXid: u32(),
   clogGroupMemberStatus: u32(),
   clogGroupMemberPage: i32(),
+  pad5: bytes(4),
   clogGroupMemberLsn: u64(),
   /** Cache of my subtransactions' xids; overflowed: there are more than `subxids` holds. */
   subxidCount: u8(),
   subxidOverflowed: u8(),
-  pad3: bytes(90),
+  pad3: bytes(86),
   // ── heavyweight locks (storage/lmgr); guarded by the partition lock of the awaited lock ──
   /** 0 OK, 1 waiting, 2 error: why a sleeper in ProcSleep was woken. */
   waitStatus: atomic32(),
