@@ -14,8 +14,18 @@ export type Fd = number;
 // ── mapping ────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Anonymous memory file of `size` bytes (memfd, close-on-exec). Returns its descriptor. */
 export function createSegment(name: string, size: number, hugePages?: boolean): Fd;
-/** Maps a descriptor MAP_SHARED. `-errno` in `segment` on failure. The mapping lives until `unmapShared` or process end. */
-export function mapShared(fd: Fd, size: number): { segment: SegmentId; buffer: SharedArrayBuffer };
+/** Maps a descriptor MAP_SHARED. `-errno` in `segment` on failure. The mapping lives until `unmapShared` or process end.
+ *  With `privateTail` (a multiple of the page size) the buffer goes on behind the file, from `privateStart` (the file's
+ *  size rounded up to its pages) to its end, with zeroed anonymous memory of this process alone: no page of it exists
+ *  before it is touched, a forked child inherits it copy-on-write, `remapShared` leaves it as it is. */
+export function mapShared(
+  fd: Fd,
+  size: number,
+  privateTail?: number,
+): { segment: SegmentId; buffer: SharedArrayBuffer; privateStart: number };
+/** Gives whole pages of the private tail back to the system; they read as zero afterwards. `-EINVAL` for a range that is
+ *  not made of pages or not in the tail. */
+export function mapPrivate(segment: SegmentId, byteOffset: number, length: number): number;
 /** Replaces the memory behind an existing mapping, at the same address, by another descriptor of the same size: every
  *  SharedArrayBuffer over it now shows the new file. */
 export function remapShared(segment: SegmentId, fd: Fd): number;

@@ -4,6 +4,9 @@
 // backing store is kept in the table: every SharedArrayBuffer of the segment, in any thread, is made over that one store.
 // `unmapShared` cannot take the address range away while buffers may still point to it; it puts private zero pages in
 // its place, and the store's deleter gives the range back when V8 has collected the last buffer.
+//
+// A segment may have a private tail behind the file: anonymous copy-on-write memory in the same buffer, so that one
+// offset addresses both what all processes share and what only this one sees.
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
@@ -31,9 +34,14 @@ constexpr int kMaxSegments = 4096;
 struct Segment {
   /** Written last when a segment appears and first when it goes; readers take no lock. */
   std::atomic<uint8_t*> base;
+  /** Of the buffer: the shared part and the private tail. */
   size_t size;
-  /** `size`, rounded up to the page size of the file. */
+  /** Of the file. */
+  size_t shared;
+  /** `shared`, rounded up to the page size of the file; where the tail begins. */
   size_t mapped;
+  /** Length of the private tail, 0 for none. */
+  size_t tail;
   std::shared_ptr<BackingStore>* store;
 };
 
@@ -81,30 +89,60 @@ void CreateSegment(const Info& info) {
   Return(info, fd);
 }
 
+/** Puts fresh zeroed pages, nobody else's, at an address. They need no room before they are touched. */
+void* MapAnonymous(void* at, size_t length, int flags) {
+  return mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
 Local<v8::Object> Mapped(Isolate* isolate, int segment, Local<v8::Value> buffer) {
   Local<v8::Context> context = isolate->GetCurrentContext();
   Local<v8::Object> result = v8::Object::New(isolate);
   result->Set(context, TextValue(isolate, "segment"), v8::Integer::New(isolate, segment)).Check();
   result->Set(context, TextValue(isolate, "buffer"), buffer).Check();
+  double tail = segment < 0 ? 0 : static_cast<double>(segments[segment].mapped);
+  result->Set(context, TextValue(isolate, "privateStart"), v8::Number::New(isolate, tail)).Check();
   return result;
 }
 
+/** The file, and behind it a private tail in one stretch of addresses. */
+void* MapFileAndTail(int fd, size_t mapped, size_t tail) {
+  if (tail == 0) return mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  // Huge pages want an address that is a multiple of theirs: reserve that much more and give back what is left over.
+  size_t page = PageSizeOf(fd);
+  size_t wanted = mapped + tail;
+  void* reserved = MapAnonymous(nullptr, wanted + page, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  uint8_t* start = static_cast<uint8_t*>(reserved);
+  uint8_t* base = reinterpret_cast<uint8_t*>(RoundUp(reinterpret_cast<size_t>(start), page));
+  if (base > start) munmap(start, static_cast<size_t>(base - start));
+  size_t behind = page - static_cast<size_t>(base - start);
+  if (behind > 0) munmap(base + wanted, behind);
+  if (mmap(base, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED) return base;
+  int error = errno;
+  munmap(base, wanted);
+  errno = error;
+  return MAP_FAILED;
+}
+
 /** Maps the descriptor and enters it into the table. The segment's number or -errno. */
-int Map(int fd, size_t size) {
-  if (size == 0) return -EINVAL;
+int Map(int fd, size_t size, size_t tail) {
+  size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (size == 0 || tail % page != 0) return -EINVAL;
   if (!Covers(fd, size)) return -errno;
   std::lock_guard<std::mutex> guard(segments_mutex);
   int number = 0;
   while (number < kMaxSegments && segments[number].base.load() != nullptr) number++;
   if (number == kMaxSegments) return -ENOMEM;
   size_t mapped = RoundUp(size, PageSizeOf(fd));
-  void* base = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* base = MapFileAndTail(fd, mapped, tail);
   if (base == MAP_FAILED) return -errno;
   Segment& segment = segments[number];
-  segment.size = size;
+  segment.size = tail == 0 ? size : mapped + tail;
+  segment.shared = size;
   segment.mapped = mapped;
-  segment.store = new std::shared_ptr<BackingStore>(
-      SharedArrayBuffer::NewBackingStore(base, size, ReleaseRange, reinterpret_cast<void*>(mapped)));
+  segment.tail = tail;
+  segment.store = new std::shared_ptr<BackingStore>(SharedArrayBuffer::NewBackingStore(
+      base, segment.size, ReleaseRange, reinterpret_cast<void*>(mapped + tail)));
   segment.base.store(static_cast<uint8_t*>(base));
   return number;
 }
@@ -113,9 +151,10 @@ void MapShared(const Info& info) {
   Arguments arguments(info);
   int fd = arguments.Int(0);
   size_t size = arguments.Size(1);
+  size_t tail = arguments.IsNull(2) ? 0 : arguments.Size(2);
   if (!arguments.ok()) return;
   Isolate* isolate = info.GetIsolate();
-  int number = Map(fd, size);
+  int number = Map(fd, size, tail);
   Local<v8::Value> buffer = v8::Undefined(isolate);
   if (number >= 0) buffer = SharedArrayBuffer::New(isolate, *segments[number].store);
   info.GetReturnValue().Set(Mapped(isolate, number, buffer));
@@ -127,10 +166,26 @@ void RemapShared(const Info& info) {
   int fd = arguments.Int(1);
   if (!arguments.ok()) return;
   const Segment& segment = segments[arguments.Int(0)];
-  if (!Covers(fd, segment.size)) return Return(info, -errno);
-  if (RoundUp(segment.size, PageSizeOf(fd)) != segment.mapped) return Return(info, -EINVAL);
+  if (!Covers(fd, segment.shared)) return Return(info, -errno);
+  if (RoundUp(segment.shared, PageSizeOf(fd)) != segment.mapped) return Return(info, -EINVAL);
   void* again = mmap(base, segment.mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
   ReturnResult(info, again == MAP_FAILED ? -1 : 0);
+}
+
+/** (segment, offset, length): whole pages of the private tail become fresh zeroed ones. */
+void MapPrivate(const Info& info) {
+  Arguments arguments(info);
+  int number = arguments.Int(0);
+  size_t offset = arguments.Size(1);
+  size_t length = arguments.Size(2);
+  uint8_t* at = arguments.SegmentAt(number, offset, length, 1);
+  if (!arguments.ok()) return;
+  const Segment& segment = segments[number];
+  size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (segment.tail == 0 || offset < segment.mapped || length == 0 || offset % page != 0 || length % page != 0) {
+    return Return(info, -EINVAL);
+  }
+  ReturnResult(info, MapAnonymous(at, length, MAP_FIXED) == MAP_FAILED ? -1 : 0);
 }
 
 void SegmentBuffer(const Info& info) {
@@ -158,8 +213,7 @@ void UnmapShared(const Info& info) {
     Segment& segment = segments[number];
     uint8_t* base = segment.base.load();
     if (base == nullptr) return Return(info, -EINVAL);
-    void* blank = mmap(base, segment.mapped, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    void* blank = MapAnonymous(base, segment.mapped + segment.tail, MAP_FIXED);
     if (blank == MAP_FAILED) return Return(info, -errno);
     segment.base.store(nullptr);
     store = segment.store;
@@ -192,6 +246,7 @@ void AddMapping(Exports exports) {
   Method(exports, "createSegment", CreateSegment);
   Method(exports, "mapShared", MapShared);
   Method(exports, "remapShared", RemapShared);
+  Method(exports, "mapPrivate", MapPrivate);
   Method(exports, "segmentBuffer", SegmentBuffer);
   Method(exports, "unmapShared", UnmapShared);
   Method(exports, "punchHole", PunchHole);

@@ -5,6 +5,7 @@
  *  critical section ERROR becomes PANIC; without anyone to catch it (no handler registered yet) ERROR becomes FATAL.
  *  Text of users never becomes a format string: a message is a finished string.
  *  Counterpart: src/backend/utils/error/elog.c */
+import { inCriticalSection } from '#runtime/interrupts.ts';
 import type { SqlState } from '#runtime/error/sqlstate.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -77,7 +78,6 @@ export const reportHooks: {
   emit: Emit;
   exitProcess: (code: number) => never;
   abortProcess: () => never;
-  inCriticalSection: () => boolean;
   /** CONTEXT lines, innermost first. */
   contextLines: () => string[];
 } = {
@@ -86,7 +86,6 @@ export const reportHooks: {
   },
   exitProcess: (code) => process.exit(code),
   abortProcess: () => process.abort(),
-  inCriticalSection: () => false,
   contextLines: () => [],
 };
 
@@ -101,7 +100,7 @@ export function report(level: Exclude<Level, ThrowingLevel>, fields: ErrorFields
 export function report(level: Level, fields: ErrorFields): void;
 export function report(level: Level, fields: ErrorFields): void {
   const full = withContext(fields);
-  if (level === 'ERROR' && reportHooks.inCriticalSection()) level = 'PANIC';
+  if (level === 'ERROR' && inCriticalSection()) level = 'PANIC';
   if (level === 'ERROR') throw new PgError('ERROR', full);
   reportHooks.emit(level, full);
   if (level === 'FATAL') reportHooks.exitProcess(1);
@@ -119,9 +118,8 @@ export function toPgError(caught: unknown): PgError {
     });
   }
   const error = caught instanceof Error ? caught : new Error(String(caught));
-  return new PgError('ERROR', {
-    code: SQLSTATE.internalError,
-    message: error.message,
-    detailLog: error.stack,
-  });
+  const fields = { code: SQLSTATE.internalError, message: error.message, detailLog: error.stack };
+  // An exception that nobody reported left the section open: the pages may not match their WAL.
+  if (inCriticalSection()) report('PANIC', fields);
+  return new PgError('ERROR', fields);
 }
