@@ -48,6 +48,10 @@ export interface Query {
   rowMarks: RowMarkClause[];
   setOperations: SetOperationStmt | null;
   constraintDeps: Oid[];
+  /** Checks of updatable views and row security, added by the rewriter. */
+  withCheckOptions: WithCheckOption[];
+  mergeActionList: MergeAction[];
+  mergeUseOuterJoin: boolean;
   stmtLocation: number;
   stmtLen: number;
 }
@@ -91,6 +95,9 @@ export function makeQuery(commandType: CommandType): Query {
     rowMarks: [],
     setOperations: null,
     constraintDeps: [],
+    withCheckOptions: [],
+    mergeActionList: [],
+    mergeUseOuterJoin: false,
     stmtLocation: -1,
     stmtLen: 0,
   };
@@ -107,10 +114,33 @@ interface RteCommon {
   inFromCl: boolean;
   requiredPerms: number;
   checkAsUser: Oid;
-  /** Columns read (attribute numbers), for permission checks. */
+  /** Columns read, given a value by INSERT, changed by UPDATE (attribute numbers), for permission checks. */
   selectedCols: number[];
+  insertedCols: number[];
+  updatedCols: number[];
+  /** Generated columns that an UPDATE changes with them. */
+  extraUpdatedCols: number[];
   securityQuals: Expr[];
 }
+/** Of an entry that asks for no privilege. */
+export const noPrivileges = (): Pick<
+  RteCommon,
+  | 'requiredPerms'
+  | 'checkAsUser'
+  | 'selectedCols'
+  | 'insertedCols'
+  | 'updatedCols'
+  | 'extraUpdatedCols'
+  | 'securityQuals'
+> => ({
+  requiredPerms: 0,
+  checkAsUser: 0 as Oid,
+  selectedCols: [],
+  insertedCols: [],
+  updatedCols: [],
+  extraUpdatedCols: [],
+  securityQuals: [],
+});
 export interface RteRelation extends RteCommon {
   rtekind: 'relation';
   relid: Oid;
@@ -248,6 +278,8 @@ export type FrameBound =
 export interface FrameOptions {
   nondefault: boolean;
   mode: 'range' | 'rows' | 'groups';
+  /** BETWEEN was written. */
+  between: boolean;
   start: FrameBound;
   end: FrameBound;
   exclusion: 'none' | 'current_row' | 'group' | 'ties';
@@ -255,6 +287,7 @@ export interface FrameOptions {
 export const DEFAULT_FRAME: FrameOptions = {
   nondefault: false,
   mode: 'range',
+  between: false,
   start: 'unbounded_preceding',
   end: 'current_row',
   exclusion: 'none',
@@ -350,4 +383,24 @@ export interface OnConflictExpr {
   onConflictWhere: Expr | null;
   exclRelIndex: number;
   exclRelTlist: TargetEntry[];
+}
+
+/** A condition that new rows of a relation must meet. */
+export interface WithCheckOption {
+  kind: 'WithCheckOption';
+  wcoKind: 'view' | 'rls_insert' | 'rls_update' | 'rls_conflict' | 'rls_merge_update' | 'rls_merge_delete';
+  relname: string;
+  polname: string | null;
+  qual: Expr | null;
+  cascaded: boolean;
+}
+export interface MergeAction {
+  kind: 'MergeAction';
+  matched: boolean;
+  commandType: CommandType;
+  override: 'not_set' | 'user_value' | 'system_value';
+  qual: Expr | null;
+  targetList: TargetEntry[];
+  /** Target columns of an UPDATE action. */
+  updateColnos: number[];
 }

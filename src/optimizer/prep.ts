@@ -4,7 +4,7 @@
  *  Each step takes a Query and returns another one; the input is never changed.
  *  Counterpart: src/backend/optimizer/prep/prepjointree.c, plan/subselect.c */
 import { implicitAnd, explicitAnd, makeAlias, makeVar } from '#nodes/node-funcs.ts';
-import type { Query, RangeTblEntry, RteSubquery } from '#nodes/parse-nodes.ts';
+import { noPrivileges, type Query, type RangeTblEntry, type RteSubquery } from '#nodes/parse-nodes.ts';
 import type { Expr, FromExpr, FromNode, JoinExpr, RowExpr, SubLink, TargetEntry, Var } from '#nodes/primitives.ts';
 import { rewriteExpr, rewriteQueryExprs, walkQuery } from '#nodes/visit.ts';
 import { TYPE } from '#catalog/oids.ts';
@@ -188,10 +188,7 @@ function anyToJoin(query: Query, link: SubLink, left: FromNode, available: bigin
     lateral: false,
     inh: false,
     inFromCl: false,
-    requiredPerms: 0,
-    checkAsUser: 0 as RteSubquery['checkAsUser'],
-    selectedCols: [],
-    securityQuals: [],
+    ...noPrivileges(),
   });
   const quals = rewriteExpr(test, (node) => {
     if (node.kind !== 'Param' || node.paramkind !== 'sublink') return node;

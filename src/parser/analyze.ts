@@ -12,6 +12,7 @@ import { exprLocation, exprType } from '#nodes/node-funcs.ts';
 import {
   type CommonTableExpr,
   makeQuery,
+  noPrivileges,
   type Query,
   type RowMarkClause,
   type SetOperationArg,
@@ -49,7 +50,6 @@ import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 export type { ParamContext };
-const INVALID = 0 as Oid;
 
 /** Analyses one statement. Types of variable parameters are filled in. */
 export function analyze(raw: RawStatement, sourceText: string, params: ParamContext): Query {
@@ -383,10 +383,7 @@ function orderByItem(p: ParseState, targets: readonly TargetEntry[], names: stri
     lateral: false,
     inh: false,
     inFromCl: true,
-    requiredPerms: 0,
-    checkAsUser: INVALID,
-    selectedCols: [],
-    securityQuals: [],
+    ...noPrivileges(),
     jointype: 'inner' as const,
     joinmergedcols: 0,
     joinaliasvars: targets.map((t) => t.expr),

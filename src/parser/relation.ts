@@ -11,7 +11,7 @@ import { TYPE } from '#catalog/oids.ts';
 import type { ClassRow } from '#catalog/rows.ts';
 import { classRow, procRow, systemAttributes, typeCollation, typeRelid, typeRow } from '#catalog/syscache.ts';
 import { exprCollation, exprType, exprTypmod } from '#nodes/node-funcs.ts';
-import { ACL_SELECT, type CommonTableExpr, type Query, type RangeTblEntry } from '#nodes/parse-nodes.ts';
+import { ACL_SELECT, type CommonTableExpr, noPrivileges, type Query, type RangeTblEntry } from '#nodes/parse-nodes.ts';
 import type { Alias, Expr, JoinType, TargetEntry, Var } from '#nodes/primitives.ts';
 import { makeVar } from '#parser/make-nodes.ts';
 import { missingRelation } from '#parser/missing.ts';
@@ -230,10 +230,7 @@ const common = (alias: Alias | null, eref: Alias, lateral: boolean, inFromCl: bo
   lateral,
   inh: false,
   inFromCl,
-  requiredPerms: 0,
-  checkAsUser: INVALID,
-  selectedCols: [] as number[],
-  securityQuals: [],
+  ...noPrivileges(),
 });
 
 /** Adds an entry and makes the item that names it. */

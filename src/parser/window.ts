@@ -7,7 +7,8 @@ import { TYPE } from '#catalog/oids.ts';
 import { store } from '#catalog/rows.ts';
 import { typeRow } from '#catalog/syscache.ts';
 import { exprCollation, exprLocation, exprType } from '#nodes/node-funcs.ts';
-import type { FrameBound, FrameOptions, WindowClause } from '#nodes/parse-nodes.ts';
+import { frameFromBits } from '#nodes/frame-options.ts';
+import type { WindowClause } from '#nodes/parse-nodes.ts';
 import type { Expr, SortGroupClause, TargetEntry } from '#nodes/primitives.ts';
 import { addToGroupList, findTarget99, refuseVars, transformSort } from '#parser/clause.ts';
 import { canCoerceType, coerceToSpecificType, coerceType } from '#parser/coerce.ts';
@@ -18,57 +19,6 @@ import { fail, type ParseState, type WindowDefinition } from '#parser/parse-stat
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 const INVALID = 0 as Oid;
-
-/** Bits of the grammar's frameOptions. */
-const FRAME = {
-  nondefault: 0x1,
-  range: 0x2,
-  rows: 0x4,
-  groups: 0x8,
-  startUnboundedPreceding: 0x20,
-  startCurrentRow: 0x200,
-  startOffsetPreceding: 0x800,
-  startOffsetFollowing: 0x2000,
-  endUnboundedPreceding: 0x40,
-  endUnboundedFollowing: 0x100,
-  endCurrentRow: 0x400,
-  endOffsetPreceding: 0x1000,
-  endOffsetFollowing: 0x4000,
-  excludeCurrentRow: 0x8000,
-  excludeGroup: 0x10000,
-  excludeTies: 0x20000,
-} as const;
-
-function decodeFrame(bits: number): FrameOptions {
-  const has = (bit: number): boolean => (bits & bit) !== 0;
-  const start: FrameBound = has(FRAME.startCurrentRow)
-    ? 'current_row'
-    : has(FRAME.startOffsetPreceding)
-      ? 'offset_preceding'
-      : has(FRAME.startOffsetFollowing)
-        ? 'offset_following'
-        : 'unbounded_preceding';
-  const end: FrameBound = has(FRAME.endUnboundedFollowing)
-    ? 'unbounded_following'
-    : has(FRAME.endOffsetPreceding)
-      ? 'offset_preceding'
-      : has(FRAME.endOffsetFollowing)
-        ? 'offset_following'
-        : 'current_row';
-  return {
-    nondefault: has(FRAME.nondefault),
-    mode: has(FRAME.rows) ? 'rows' : has(FRAME.groups) ? 'groups' : 'range',
-    start,
-    end,
-    exclusion: has(FRAME.excludeCurrentRow)
-      ? 'current_row'
-      : has(FRAME.excludeGroup)
-        ? 'group'
-        : has(FRAME.excludeTies)
-          ? 'ties'
-          : 'none',
-  };
-}
 
 export function transformWindows(
   p: ParseState,
@@ -100,7 +50,7 @@ function transformWindow(
   }
   let orderClause = transformSort(p, d.orderClause, targets, 'window_order', true);
   const partition = groupList(p, d.partitionClause ?? [], targets);
-  const frame = decodeFrame(d.frameOptions ?? 0);
+  const frame = frameFromBits(d.frameOptions ?? 0);
   let partitionClause = partition;
   let copiedOrder = false;
   if (base !== undefined) {
