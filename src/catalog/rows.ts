@@ -224,6 +224,20 @@ const pgCollation = {
 };
 const pgLanguage = { oid, lanname: text, lanplcallfoid: oid };
 const pgTablespace = { oid, spcname: text, spcowner: oid };
+const pgAuthid = {
+  oid,
+  rolname: text,
+  rolsuper: bool,
+  rolinherit: bool,
+  rolcreaterole: bool,
+  rolcreatedb: bool,
+  rolcanlogin: bool,
+  rolreplication: bool,
+  rolbypassrls: bool,
+  rolconnlimit: int,
+  rolpassword: nullable,
+  rolvaliduntil: nullable,
+};
 const pgAuthMembers = { roleid: oid, member: oid, grantor: oid, admin_option: bool };
 const pgConstraint = {
   oid,
@@ -263,6 +277,7 @@ export type IndexRow = RowOf<typeof pgIndex>;
 export type CollationRow = RowOf<typeof pgCollation>;
 export type LanguageRow = RowOf<typeof pgLanguage>;
 export type TablespaceRow = RowOf<typeof pgTablespace>;
+export type AuthidRow = RowOf<typeof pgAuthid>;
 export type AuthMembersRow = RowOf<typeof pgAuthMembers>;
 export type ConstraintRow = RowOf<typeof pgConstraint>;
 export type ConversionRow = RowOf<typeof pgConversion>;
@@ -345,6 +360,7 @@ export const store = {
   collation: new RowStore<CollationRow>('pg_collation', pgCollation),
   language: new RowStore<LanguageRow>('pg_language', pgLanguage),
   tablespace: new RowStore<TablespaceRow>('pg_tablespace', pgTablespace),
+  authid: new RowStore<AuthidRow>('pg_authid', pgAuthid),
   authMembers: new RowStore<AuthMembersRow>('pg_auth_members', pgAuthMembers),
   constraint: new RowStore<ConstraintRow>('pg_constraint', pgConstraint),
   conversion: new RowStore<ConversionRow>('pg_conversion', pgConversion),

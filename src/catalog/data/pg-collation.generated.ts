@@ -4,4 +4,5 @@ export const defaults = `100	default	11	10	c	t	-1	C	C	\\N	\\N`;
 export const rows = `				d			\\N	\\N
 950	C
 951	POSIX						POSIX	POSIX
-12340	ucs_basic					6`;
+12340	ucs_basic					6
+12341	C.utf8					6	C.utf8	C.utf8`;
