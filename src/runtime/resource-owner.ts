@@ -50,11 +50,21 @@ class Held {
   }
 }
 
+/** Locks are no resource like the others: a part's locks go to its parent at commit, and all of a transaction's at once
+ *  at its end. */
+let releaseLocksOf: (owner: ResourceOwner, isCommit: boolean, isTopLevel: boolean) => void = () => {};
+/** storage/lmgr: gives back, or hands to the parent, the locks of an owner whose children are done. */
+export function setLockReleaser(by: (owner: ResourceOwner, isCommit: boolean, isTopLevel: boolean) => void): void {
+  releaseLocksOf = by;
+}
+
 export class ResourceOwner {
   private held: Held[] = [];
   private lastUsed: Held | null = null;
   private children: ResourceOwner[] = [];
   private releasing = false;
+  /** The lock manager's own list of what this owner locked (storage/lmgr/local-lock.ts). */
+  lockCache: unknown = null;
   private parentOwner: ResourceOwner | null;
 
   constructor(
@@ -117,6 +127,7 @@ export class ResourceOwner {
       if (phase === 'beforeLocks') this.releasing = true;
       for (const held of [...this.held])
         if (held.kind.phase === phase) this.releaseHeld(held, isCommit, isTopLevel);
+      if (phase === 'locks') releaseLocksOf(this, isCommit, isTopLevel);
     } finally {
       setCurrentResourceOwner(before);
     }
