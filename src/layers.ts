@@ -19,6 +19,7 @@ export const LAYERS = {
   'storage/file': 6,
   wal: 7,
   'storage/smgr': 8,
+  'storage/slru': 8,
   'storage/buffer': 9,
   'storage/freespace': 10,
   'storage/lmgr': 11,
