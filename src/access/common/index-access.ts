@@ -12,7 +12,7 @@ import type {
   TidCollector,
 } from '#access/common/index-am.ts';
 import { indexAmOf } from '#access/common/index-am.ts';
-import { IndexScanState, type ScanDirection } from '#access/common/index-scan.ts';
+import type { IndexScanState, ScanDirection } from '#access/common/index-scan.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
 import type { ScanKey } from '#access/common/scan-key.ts';
 import { tableAm } from '#access/common/table-am.ts';
