@@ -3,6 +3,7 @@
  *  `require('./x.ts')` stay lazy inside the bundle: esbuild runs such a module at the first call. */
 import { build } from 'esbuild';
 import { buildCodeCache } from './build-code-cache.mjs';
+import { buildTemplate } from './build-template.mjs';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -48,6 +49,7 @@ for (const name of Object.keys(present)) {
 const require = createRequire(import.meta.url);
 const wasm = join(dirname(require.resolve('libpg-query/package.json')), 'wasm/libpg-query.wasm');
 copyFileSync(wasm, join(dist, 'libpg-query.wasm'));
+await buildTemplate(root);
 for (const name of readdirSync(dist)) if (name.endsWith('.cache')) rmSync(join(dist, name));
 let cached = 'with a code cache';
 try {

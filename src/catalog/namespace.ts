@@ -367,3 +367,18 @@ function addCandidate(out: FunctionCandidate[], made: FunctionCandidate, oneSche
   }
   out.push(made);
 }
+
+/** An operator class by its possibly qualified name, visible ones in path order. */
+export function opclassOid(method: Oid, names: readonly string[]): Oid {
+  const name = names[names.length - 1]!;
+  const classes = store.opclass.by('opcname', name).filter((row) => row.opcmethod === method);
+  const schemas = names.length > 1 ? [namespaceOid(names[names.length - 2]!)] : searchPath();
+  for (const schema of schemas) {
+    const found = classes.find((row) => row.opcnamespace === schema);
+    if (found !== undefined) return found.oid;
+  }
+  report('ERROR', {
+    code: SQLSTATE.undefinedObject,
+    message: `operator class "${names.join('.')}" does not exist for access method "${store.am.byOid(method)?.amname ?? method}"`,
+  });
+}

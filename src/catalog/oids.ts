@@ -123,3 +123,6 @@ export const RELATION = oids({
 export const BT = { less: 1, lessEqual: 2, equal: 3, greaterEqual: 4, greater: 5 } as const;
 /** Objects created after initdb get OIDs from here on. */
 export const FIRST_NORMAL_OID = 16384;
+/** Objects below it belong to the system for ever; relations below it are catalogs. */
+export const FIRST_UNPINNED_OID = 12000;
+export const isCatalogRelationOid = (relid: Oid): boolean => relid < FIRST_UNPINNED_OID;

@@ -5,8 +5,12 @@ import { buildScramSecret } from '#libpq/scram.ts';
 
 export type SecretMethod = 'md5' | 'scram-sha-256';
 
+/** Stored form of the superuser's password. */
+export function superuserSecret(superuser: string, password: string | undefined, method: SecretMethod): string | null {
+  if (password === undefined || password === '') return null;
+  return method === 'md5' ? md5Secret(password, superuser) : buildScramSecret(password);
+}
+
 export function authFileText(superuser: string, password: string | undefined, method: SecretMethod): string {
-  if (password === undefined || password === '') return formatRoleFile(initialRoles(superuser, null));
-  const secret = method === 'md5' ? md5Secret(password, superuser) : buildScramSecret(password);
-  return formatRoleFile(initialRoles(superuser, secret));
+  return formatRoleFile(initialRoles(superuser, superuserSecret(superuser, password, method)));
 }

@@ -1,8 +1,7 @@
 /** initdb.ts — makes a data directory.
  *
- *  A list of steps, each printing what it does; whatever was made is removed again when a step fails. PostgreSQL's
- *  bootstrap steps (catalogs, pg_control, the first WAL segment) join the list with table storage; until then roles live
- *  in global/pg_auth.
+ *  A list of steps, each printing what it does; whatever was made is removed again when a step fails. Where PostgreSQL's
+ *  runs a server to make the catalogs, ours copies the template that the build made (initdb-catalogs.ts).
  *  Differences from PostgreSQL: databases are UTF8 in every locale; a locale of the environment that is not C, POSIX or
  *  C.UTF-8 is replaced by C.UTF-8 with a warning; root may own a cluster (containers), which the warning says.
  *  Counterpart: src/bin/initdb/initdb.c */
@@ -21,8 +20,9 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { authFileText } from '#cli/auth-file.ts';
+import { authFileText, superuserSecret } from '#cli/auth-file.ts';
 import { CommandLineError } from '#cli/getopt.ts';
+import { writeCatalogs } from '#cli/initdb-catalogs.ts';
 import {
   AUTO_CONF,
   configuredValues,
@@ -34,7 +34,7 @@ import {
 } from '#cli/initdb-layout.ts';
 import type { InitdbOptions } from '#cli/initdb-options.ts';
 import { InitdbError, LOCALE_CATEGORIES, readInitdbOptions } from '#cli/initdb-options.ts';
-import { PG_MAJOR, programPath, readSample, versionLine } from '#cli/package-folder.ts';
+import { packageFolder, PG_MAJOR, programPath, readSample, versionLine } from '#cli/package-folder.ts';
 import { passwordFromFile, passwordFromTerminal } from '#cli/password.ts';
 import { errorCode, reasonOf } from '#cli/system-error.ts';
 import { systemTimeZone } from '#cli/time-zone.ts';
@@ -172,7 +172,7 @@ class Initialization {
     this.farewell();
   }
 
-  /** In order. Bootstrapping the catalogs will come after the configuration files. */
+  /** In order. */
   private steps(): (() => void)[] {
     return [
       () => this.makeDataDirectory(),
@@ -180,7 +180,7 @@ class Initialization {
       () => this.makeSubdirectories(),
       () => this.chooseSettings(),
       () => this.named('creating configuration files', () => this.writeConfiguration()),
-      () => this.named('creating superuser', () => this.writeRoles()),
+      () => this.named('running bootstrap script', () => this.writeCatalogs()),
       () => this.syncToDisk(),
     ];
   }
@@ -215,12 +215,6 @@ class Initialization {
     }
     io.out(`The default text search configuration will be set to "${options.textSearch}".\n\n`);
     io.out(`Data page checksums are ${options.checksums ? 'enabled' : 'disabled'}.\n`);
-    if (options.checksums || options.walSegmentMegabytes !== 16) {
-      this.warn(
-        'page checksums and the WAL segment size have no effect yet',
-        'This version keeps no relation files and no write-ahead log on disk.',
-      );
-    }
     if (process.getuid?.() === 0) {
       this.warn('running as root', 'A server that serves others should run under an unprivileged user.');
     }
@@ -318,9 +312,22 @@ class Initialization {
     this.write('pg_ident.conf', readSample('pg_ident.conf.sample'));
   }
 
-  private writeRoles(): void {
-    const method = usesMd5(this.options) ? 'md5' : 'scram-sha-256';
-    this.write('global/pg_auth', authFileText(this.options.user, this.password, method));
+  private writeCatalogs(): void {
+    const { options } = this;
+    const method = usesMd5(options) ? 'md5' : 'scram-sha-256';
+    const { dataDirectory } = options;
+    this.write('global/pg_auth', authFileText(options.user, this.password, method));
+    const choices = {
+      superuser: options.user,
+      secret: superuserSecret(options.user, this.password, method),
+      collate: options.locales.collate,
+      ctype: options.locales.ctype,
+      checksums: options.checksums,
+      walSegmentSize: options.walSegmentMegabytes << 20,
+    };
+    attempt(`could not write the catalogs in "${dataDirectory}"`, () =>
+      writeCatalogs(dataDirectory, packageFolder, choices, this.fileMode),
+    );
   }
 
   private syncToDisk(): void {

@@ -64,7 +64,9 @@ describe('initdb', () => {
     expect(folder.read('data/global/pg_auth')).toContain('10 "alice" "sirdlpb" -1 "" ""');
     expect(folder.read('data/postgresql.conf')).toMatch(/^max_connections = 100\s/m);
     expect(folder.read('data/postgresql.conf')).toMatch(/^lc_messages = 'C\.UTF-8'/m);
-    expect(existsSync(join(folder.data, 'global/pg_control'))).toBe(false);
+    expect(statSync(join(folder.data, 'global/pg_control')).size).toBe(8192);
+    expect(statSync(join(folder.data, 'pg_wal/000000010000000000000001')).size).toBe(16 << 20);
+    for (const database of [1, 4, 5]) expect(existsSync(join(folder.data, `base/${database}/1259`))).toBe(true);
   });
   it('opens the cluster to the group with -g and puts the WAL elsewhere with -X', () => {
     const wal = join(folder.path, 'wal');
@@ -73,7 +75,7 @@ describe('initdb', () => {
     expect(modeOf(join(folder.data, 'postgresql.conf'))).toBe('640');
     expect(folder.read('data/postgresql.conf')).toMatch(/^log_file_mode = 0640/m);
     expect(readlinkSync(join(folder.data, 'pg_wal'))).toBe(wal);
-    expect(readdirSync(wal)).toEqual(['archive_status']);
+    expect(readdirSync(wal).sort()).toEqual(['000000010000000000000001', 'archive_status']);
   });
   it('stores the password of --pwfile as a SCRAM secret, or md5 where md5 is asked for', () => {
     writeFileSync(join(folder.path, 'pw'), 'secret\nsecond line\n');

@@ -8,7 +8,14 @@ import { PGLZ_DEFAULT, pglzCompress, pglzMaxOutput } from '#base/pglz.ts';
 import type { Oid } from '#base/ids.ts';
 import { buildBootstrapIndex, type IndexEntry, type Key } from '#catalog/bootstrap/btree.ts';
 import { type BootstrapColumn, bootstrapColumns, bootstrapTable } from '#catalog/bootstrap/facts.ts';
-import { BootstrapHeap, freeSpaceMap, formTuple, type Images, toastRow, visibilityMap } from '#catalog/bootstrap/heap.ts';
+import {
+  BootstrapHeap,
+  freeSpaceMap,
+  formTuple,
+  type Images,
+  toastRow,
+  visibilityMap,
+} from '#catalog/bootstrap/heap.ts';
 import { type BootstrapPage, concatenate } from '#catalog/bootstrap/page.ts';
 import { encoderFor } from '#catalog/bootstrap/values.ts';
 import { type Field, factTable } from '#catalog/facts.ts';
@@ -84,7 +91,9 @@ function allEqualImage(opclasses: readonly Oid[]): boolean {
     const opclass = store.opclass.byOid(oid)!;
     return store.amproc
       .by('amprocfamily', opclass.opcfamily)
-      .some((p) => p.amprocnum === 4 && p.amproclefttype === opclass.opcintype && p.amprocrighttype === opclass.opcintype);
+      .some(
+        (p) => p.amprocnum === 4 && p.amproclefttype === opclass.opcintype && p.amprocrighttype === opclass.opcintype,
+      );
   });
 }
 
@@ -125,11 +134,7 @@ function buildIndexes(
 }
 
 /** One table with all that belongs to it. */
-function buildTable(
-  oid: Oid,
-  columns: readonly BootstrapColumn[],
-  fields: readonly (readonly Field[])[],
-): BuiltTable {
+function buildTable(oid: Oid, columns: readonly BootstrapColumn[], fields: readonly (readonly Field[])[]): BuiltTable {
   const heap = new BootstrapHeap();
   const toastOid = store.class.byOid(oid)!.reltoastrelid;
   const toast = toastOid === 0 ? undefined : new BootstrapHeap();
@@ -184,7 +189,8 @@ function sizesOf(table: BuiltTable, sizes: Map<Oid, Size>): void {
   sizes.set(table.oid, ofHeap(table.heap));
   if (table.toast !== undefined) sizes.set(table.toastOid, ofHeap(table.toast));
   for (const [oid, pages] of table.indexes) {
-    const tuples = store.index.byOid(oid, 'indexrelid')!.indrelid === table.oid ? table.heap.tuples : table.toast!.tuples;
+    const tuples =
+      store.index.byOid(oid, 'indexrelid')!.indrelid === table.oid ? table.heap.tuples : table.toast!.tuples;
     sizes.set(oid, { pages: pages.length, tuples, visible: 0 });
   }
 }

@@ -208,10 +208,7 @@ class TreeBuilder {
     const isLeaf = state.level === 0;
     const free = state.page.free;
     const size = maxAlign(tuple.length);
-    if (
-      free < size + (isLeaf ? 8 : 0) ||
-      (free + state.lastTruncatable < state.full && state.lastOffset > FIRST_KEY)
-    ) {
+    if (free < size + (isLeaf ? 8 : 0) || (free + state.lastTruncatable < state.full && state.lastOffset > FIRST_KEY)) {
       this.finishPage(state);
     }
     if (state.lastOffset === HIKEY) {

@@ -41,12 +41,7 @@ export function dataSize(columns: readonly BootstrapColumn[], images: Images): n
   return at;
 }
 /** heap_fill_tuple(): writes the data part at `start`. */
-export function fillData(
-  columns: readonly BootstrapColumn[],
-  images: Images,
-  out: Uint8Array,
-  start: number,
-): void {
+export function fillData(columns: readonly BootstrapColumn[], images: Images, out: Uint8Array, start: number): void {
   let at = start;
   for (let i = 0; i < columns.length; i++) {
     const image = images[i];

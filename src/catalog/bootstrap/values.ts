@@ -139,8 +139,6 @@ export function encoderFor(type: Oid): Encoder {
   const align = alignmentOf(store.type.byOid(row.typelem)!.typalign);
   return (value) => {
     const elements = parseSimpleArray(value);
-    return elements.length === 0
-      ? emptyArray(row.typelem)
-      : arrayBytes(row.typelem, 1, align, elements.map(element));
+    return elements.length === 0 ? emptyArray(row.typelem) : arrayBytes(row.typelem, 1, align, elements.map(element));
   };
 }
