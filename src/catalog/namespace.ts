@@ -5,7 +5,14 @@
  *  Counterpart: src/backend/catalog/namespace.c */
 import type { Oid } from '#base/ids.ts';
 import { NAMESPACE } from '#catalog/oids.ts';
-import type { ClassRow, CollationRow, OperatorRow, ProcRow, TypeRow } from '#catalog/rows.ts';
+import {
+  type ClassRow,
+  type CollationRow,
+  type OperatorRow,
+  type ProcRow,
+  store,
+  type TypeRow,
+} from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import {
   classByName,

@@ -53,6 +53,8 @@ export function deparse(node: Expr, context: DeparseContext): string {
       return deparseParam(node, context);
     case 'Aggref':
       return deparseAggregate(node, context);
+    case 'InferenceElem':
+      return d(node.expr);
     case 'GroupingFunc':
       return `GROUPING(${list(node.args)})`;
     case 'WindowFunc': {

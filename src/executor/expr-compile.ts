@@ -166,6 +166,7 @@ export function compileExpr(node: Expr, scope: CompileScope): Eval {
         });
     case 'SubLink':
     case 'SetToDefault':
+    case 'InferenceElem':
       throw new Error(`${node.kind} reached the executor`);
     default:
       return unreachable(node);

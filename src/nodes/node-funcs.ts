@@ -96,6 +96,8 @@ export function exprType(node: Expr): Oid {
     case 'XmlExpr':
       if (node.op === 'document') return BOOLOID;
       return node.op === 'xmlserialize' ? node.type : XMLOID;
+    case 'InferenceElem':
+      return exprType(node.expr);
     default:
       return unreachable(node);
   }

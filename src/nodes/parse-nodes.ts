@@ -219,7 +219,13 @@ export type RangeTblEntry =
 export type RteKind = RangeTblEntry['rtekind'];
 
 /** Privilege bits of RangeTblEntry.requiredPerms. */
+export const ACL_INSERT = 1 << 0;
 export const ACL_SELECT = 1 << 1;
+export const ACL_UPDATE = 1 << 2;
+export const ACL_DELETE = 1 << 3;
+export const ACL_TRUNCATE = 1 << 4;
+export const ACL_REFERENCES = 1 << 5;
+export const ACL_TRIGGER = 1 << 6;
 
 export interface RangeTblFunction {
   kind: 'RangeTblFunction';

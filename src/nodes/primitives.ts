@@ -482,6 +482,15 @@ export interface NextValueExpr {
   typeId: Oid;
 }
 
+/** An expression or column of an ON CONFLICT inference list. */
+export interface InferenceElem {
+  kind: 'InferenceElem';
+  expr: Expr;
+  /** 0 if none was asked for. */
+  infercollid: Oid;
+  inferopclass: Oid;
+}
+
 export interface TargetEntry {
   kind: 'TargetEntry';
   expr: Expr;
@@ -579,4 +588,5 @@ export type Expr =
   | CoerceToDomainValue
   | SetToDefault
   | CurrentOfExpr
-  | NextValueExpr;
+  | NextValueExpr
+  | InferenceElem;

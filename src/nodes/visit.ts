@@ -95,6 +95,9 @@ export function forEachChild(node: Expr, f: (child: Expr) => void): void {
       node.namedArgs.forEach(f);
       node.args.forEach(f);
       return;
+    case 'InferenceElem':
+      f(node.expr);
+      return;
     default:
       unreachable(node);
   }
@@ -230,6 +233,8 @@ export function mapChildren(node: Expr, f: (child: Expr) => Expr): Expr {
     }
     case 'XmlExpr':
       return { ...node, namedArgs: mapList(node.namedArgs, f), args: mapList(node.args, f) };
+    case 'InferenceElem':
+      return { ...node, expr: f(node.expr) };
     default:
       return unreachable(node);
   }

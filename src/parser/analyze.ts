@@ -1,13 +1,13 @@
 /** analyze.ts — parse analysis: a raw statement becomes a Query tree with real OIDs.
  *
- *  SELECT, VALUES and set operations are analysed in full; INSERT, UPDATE and DELETE as far as their target; every other
- *  statement is a utility Query around the grammar's node, whose executor analyses what is inside when it runs.
+ *  Statements that read or modify rows are analysed (the latter in modify.ts); every other statement is a utility Query
+ *  around the grammar's node, whose executor analyses what is inside when it runs.
  *  Counterpart: src/backend/parser/analyze.c */
 // Literals of type regtype are read by the parser itself.
 import '#parser/type-string.ts';
-import type { LockingClause, Node, RangeVar, SelectStmt } from '@pgsql/types';
+import type { LockingClause, Node, SelectStmt } from '@pgsql/types';
 import type { Oid } from '#base/ids.ts';
-import { FIRST_NORMAL_OID, TYPE } from '#catalog/oids.ts';
+import { TYPE } from '#catalog/oids.ts';
 import { exprLocation, exprType } from '#nodes/node-funcs.ts';
 import {
   type CommonTableExpr,
@@ -35,10 +35,11 @@ import { assignListCollations, assignQueryCollations, selectCommonCollation } fr
 import { describeCte, transformWith } from '#parser/cte.ts';
 import { transformFrom } from '#parser/from.ts';
 import { makeTargetEntry, makeVar } from '#parser/make-nodes.ts';
+import { transformDelete, transformInsert, transformUpdate } from '#parser/modify.ts';
 import { requireSortOperators } from '#parser/oper.ts';
 import type { RawStatement } from '#parser/parse.ts';
 import { fail, makeParseState, type ParamContext, type ParseState } from '#parser/parse-state.ts';
-import { addSubquery, addValues, expandItem, makeItem, openRangeVar } from '#parser/relation.ts';
+import { addSubquery, addValues, expandItem, makeItem } from '#parser/relation.ts';
 import {
   markTargetOrigins,
   resolveTargetUnknowns,
@@ -46,7 +47,6 @@ import {
   transformTargetList,
 } from '#parser/target.ts';
 import { transformWindows } from '#parser/window.ts';
-import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 export type { ParamContext };
@@ -110,13 +110,13 @@ function statement(p: ParseState, node: Node): Query {
         : setOperation(p, select);
     }
     case 'InsertStmt':
-      return modify(p, bodyOf(node, 'InsertStmt').relation!);
+      return transformInsert(p, bodyOf(node, 'InsertStmt'));
     case 'UpdateStmt':
-      return modify(p, bodyOf(node, 'UpdateStmt').relation!);
+      return transformUpdate(p, bodyOf(node, 'UpdateStmt'));
     case 'DeleteStmt':
-      return modify(p, bodyOf(node, 'DeleteStmt').relation!);
+      return transformDelete(p, bodyOf(node, 'DeleteStmt'));
     case 'MergeStmt':
-      return modify(p, bodyOf(node, 'MergeStmt').relation!);
+      return fail(p, SQLSTATE.featureNotSupported, 'MERGE is not implemented', rawLocation(node));
     case 'ReturnStmt': {
       const select: SelectStmt = {
         targetList: [{ ResTarget: { val: bodyOf(node, 'ReturnStmt').returnval! } }],
@@ -133,21 +133,6 @@ function statement(p: ParseState, node: Node): Query {
       return query;
     }
   }
-}
-
-/** Data modification: catalogs refuse it; other tables cannot be stored yet. */
-function modify(p: ParseState, relation: RangeVar): Query {
-  const row = openRangeVar(p, relation);
-  if (row.relkind === 'v') {
-    fail(p, SQLSTATE.featureNotSupported, `modification of view "${row.relname}" is not implemented`);
-  }
-  if (row.oid < FIRST_NORMAL_OID) {
-    report('ERROR', {
-      code: SQLSTATE.insufficientPrivilege,
-      message: `permission denied: "${row.relname}" is a system catalog`,
-    });
-  }
-  return fail(p, SQLSTATE.featureNotSupported, `modification of table "${row.relname}" is not implemented`);
 }
 
 /** A parameter whose type was fixed late must not have been used as unknown before. */

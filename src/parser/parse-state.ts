@@ -5,8 +5,9 @@
  *  Counterpart: src/include/parser/parse_node.h, src/backend/parser/parse_node.c */
 import type { Node } from '@pgsql/types';
 import type { Oid } from '#base/ids.ts';
+import type { ClassRow } from '#catalog/rows.ts';
 import type { CommonTableExpr, RangeTblEntry } from '#nodes/parse-nodes.ts';
-import type { Alias, Expr, FromNode } from '#nodes/primitives.ts';
+import type { Alias, Expr, FromNode, TargetEntry } from '#nodes/primitives.ts';
 import { characterPosition } from '#parser/parse.ts';
 import { PgError, report } from '#runtime/error/report.ts';
 import type { SqlState } from '#runtime/error/sqlstate.ts';
@@ -42,6 +43,11 @@ export type ExprKind =
   | 'values_single'
   | 'check_constraint'
   | 'column_default'
+  | 'index_expression'
+  | 'index_predicate'
+  | 'generated_column'
+  | 'trigger_when'
+  | 'copy_where'
   | 'function_default'
   | 'execute_parameter'
   | 'call_argument'
@@ -104,6 +110,12 @@ export interface ParseState {
   lockedFromParent: boolean;
   /** pstate of a $n hook for SQL functions: names of arguments. */
   argumentNames: readonly string[];
+  /** What the statement modifies. */
+  targetItem: NsItem | null;
+  targetRow: ClassRow | null;
+  /** Values of the multiple assignment that is being worked through, and the sub-selects of all of them. */
+  multiAssign: Expr[] | null;
+  multiExprs: TargetEntry[];
 }
 export interface WindowDefinition {
   name?: string;
@@ -144,6 +156,10 @@ export function makeParseState(
     lastSrf: null,
     lockedFromParent: false,
     argumentNames: parent === null ? [] : parent.argumentNames,
+    targetItem: null,
+    targetRow: null,
+    multiAssign: null,
+    multiExprs: [],
   };
 }
 

@@ -186,7 +186,8 @@ export const isFutureCte = (p: ParseState, name: string): boolean => {
 };
 
 /** Opens the relation a RangeVar names, or says that it does not exist. */
-export function openRangeVar(p: ParseState, relation: RangeVar): ClassRow {
+export function openRangeVar(p: ParseState, relation: RangeVar, lockMode = ACCESS_SHARE): ClassRow {
+  void lockMode;
   const location = relation.location ?? 0;
   const found = findRelation(
     { catalog: relation.catalogname, schema: relation.schemaname, name: relation.relname! },

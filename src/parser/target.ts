@@ -1,10 +1,11 @@
 /** target.ts — the target list: `*`, `t.*`, `(row).*`, and the names that columns get.
  *  Counterpart: src/backend/parser/parse_target.c */
 import type { ColumnRef, Node, ResTarget } from '@pgsql/types';
+import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { exprLocation, exprType } from '#nodes/node-funcs.ts';
-import type { Expr, FieldSelect, TargetEntry } from '#nodes/primitives.ts';
+import type { Expr, FieldSelect, SetToDefault, TargetEntry } from '#nodes/primitives.ts';
 import { bodyOf, isTag, stringOf, stringsOf, tagOf } from '#parser/ast.ts';
 import { coerceType } from '#parser/coerce.ts';
 import { transformExpr } from '#parser/expr.ts';
@@ -40,15 +41,33 @@ function transformTargetEntry(p: ParseState, target: ResTarget, kind: ExprKind):
 }
 
 /** A list of expressions where `t.*` may stand, as in ROW(…) and VALUES. */
-export function transformExpressionList(p: ParseState, list: readonly Node[], kind: ExprKind): Expr[] {
+export function transformExpressionList(
+  p: ParseState,
+  list: readonly Node[],
+  kind: ExprKind,
+  allowDefault = false,
+): Expr[] {
   const out: Expr[] = [];
   for (const node of list) {
+    if (allowDefault && isTag(node, 'SetToDefault')) {
+      out.push(makeDefault(node));
+      continue;
+    }
     const expanded = expandStar(p, node);
     if (expanded !== null) for (const column of expanded) out.push(column.expr);
     else out.push(transformExpr(p, node, kind));
   }
   return out;
 }
+
+/** DEFAULT as a value; its type is that of the column it is for. */
+export const makeDefault = (node: Node): SetToDefault => ({
+  kind: 'SetToDefault',
+  typeId: 0 as Oid,
+  typeMod: -1,
+  collation: 0 as Oid,
+  location: bodyOf(node, 'SetToDefault').location ?? 0,
+});
 
 interface Column {
   name: string;
