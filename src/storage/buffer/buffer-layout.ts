@@ -10,7 +10,6 @@ export const RBM = { normal: 0, zeroAndLock: 1, zeroAndCleanupLock: 2, zeroOnErr
 export type ReadBufferMode = 0 | 1 | 2 | 3 | 4;
 /** Instead of a block number: extend the relation by one block. The caller holds the extension lock if it is needed. */
 export const P_NEW = 0xffff_ffff;
-export const INVALID_BUFFER = 0;
 
 export const BUFFER_LOCK = { unlock: 0, share: 1, exclusive: 2 } as const;
 export type BufferLockMode = 0 | 1 | 2;
@@ -55,4 +54,41 @@ export const BufferDesc = struct('BufferDesc', 64, {
   /** Hash of the tag while BM_TAG_VALID. */
   hash: u32(),
   pad: bytes(4),
+});
+
+/** Offsets inside BufferDesc for hot paths, as word indexes from the descriptor's first word. */
+export const DESC_BLOCK_WORD = BufferDesc.block.offset >>> 2;
+export const DESC_STATE = BufferDesc.state.offset;
+export const DESC_CONTENT_LOCK = BufferDesc.contentLock.offset;
+export const DESC_SIZE = BufferDesc.SIZE;
+
+export const FREENEXT_END_OF_LIST = -1;
+export const FREENEXT_NOT_IN_LIST = -2;
+
+/** Clock hand and free list. */
+export const BufferStrategyControl = struct('BufferStrategyControl', 64, {
+  /** buffer_strategy_lock */
+  lock: atomic32(),
+  /** The clock's hand; only modulo the number of buffers is it a buffer. */
+  nextVictimBuffer: atomic32(),
+  /** Head of the free list, read without the lock to see whether it is empty. */
+  firstFreeBuffer: atomic32(),
+  lastFreeBuffer: i32(),
+  /** Full rounds of the hand. */
+  completePasses: u32(),
+  /** Since the background writer last asked. */
+  numBufferAllocs: atomic32(),
+  /** PGPROC number of the background writer if it wants to be woken by the next allocation, else -1. */
+  bgwProcNumber: atomic32(),
+  pad: bytes(36),
+});
+
+/** A buffer that the running checkpoint has to write; the array is in shared memory so that a checkpoint never fails
+ *  for want of memory. */
+export const CheckpointSortItem = struct('CkptSortItem', 20, {
+  spcNode: u32(),
+  relNode: u32(),
+  fork: i32(),
+  block: u32(),
+  bufferId: i32(),
 });

@@ -34,3 +34,7 @@ export const newBufferUsage = (): BufferUsage => ({
   tempWriteTimeMs: 0,
 });
 export const bufferUsage: BufferUsage = newBufferUsage();
+
+/** Cost-based delay of VACUUM: what pages cost is added here; who vacuums sets `active` and sleeps when the balance
+ *  passes its limit. Counterpart: VacuumCostBalance and friends of src/backend/utils/init/globals.c */
+export const vacuumCost = { active: false, balance: 0, pageHit: 0, pageMiss: 0, pageDirty: 0 };
