@@ -205,6 +205,14 @@ export function pwritevSegment(
   ranges: readonly (readonly [number, number])[],
   position: number,
 ): number;
+/** open(2) with O_CLOEXEC added: the descriptor, or `-errno`. Flags are the numbers of `fs.constants`. */
+export function openFile(path: string, flags: number, mode: number): Fd;
+/** lseek to the end: the file's size. */
+export function fileLength(fd: Fd): number;
+/** ftruncate. */
+export function truncateFile(fd: Fd, length: number): number;
+export function unlinkFile(path: string): number;
+export function renameFile(from: string, to: string): number;
 /** Plain write(2) of private bytes: one system call, so a chunk ≤ PIPE_BUF into a pipe is atomic. */
 export function writeBytes(fd: Fd, from: Uint8Array, offset: number, length: number): number;
 export function readBytes(fd: Fd, into: Uint8Array, offset: number, length: number): number;

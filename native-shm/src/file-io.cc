@@ -58,6 +58,46 @@ void PwritevSegment(const Info& info) {
   ReturnResult(info, pwritev(fd, parts.data(), static_cast<int>(parts.size()), position));
 }
 
+/** (path, flags, mode) */
+void OpenFile(const Info& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Text(0);
+  int flags = arguments.Int(1);
+  int mode = arguments.Int(2);
+  if (!arguments.ok()) return;
+  ReturnResult(info, open(path.c_str(), flags | O_CLOEXEC, static_cast<mode_t>(mode)));
+}
+
+void FileLength(const Info& info) {
+  Arguments arguments(info);
+  int fd = arguments.Int(0);
+  if (!arguments.ok()) return;
+  ReturnResult(info, lseek(fd, 0, SEEK_END));
+}
+
+void TruncateFile(const Info& info) {
+  Arguments arguments(info);
+  int fd = arguments.Int(0);
+  off_t length = static_cast<off_t>(arguments.Size(1));
+  if (!arguments.ok()) return;
+  ReturnResult(info, ftruncate(fd, length));
+}
+
+void UnlinkFile(const Info& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Text(0);
+  if (!arguments.ok()) return;
+  ReturnResult(info, unlink(path.c_str()));
+}
+
+void RenameFile(const Info& info) {
+  Arguments arguments(info);
+  std::string from = arguments.Text(0);
+  std::string to = arguments.Text(1);
+  if (!arguments.ok()) return;
+  ReturnResult(info, rename(from.c_str(), to.c_str()));
+}
+
 void WriteBytes(const Info& info) {
   Arguments arguments(info);
   int fd = arguments.Int(0);
@@ -136,6 +176,11 @@ void AddFileIo(Exports exports) {
   Method(exports, "preadSegment", PreadSegment);
   Method(exports, "pwriteSegment", PwriteSegment);
   Method(exports, "pwritevSegment", PwritevSegment);
+  Method(exports, "openFile", OpenFile);
+  Method(exports, "fileLength", FileLength);
+  Method(exports, "truncateFile", TruncateFile);
+  Method(exports, "unlinkFile", UnlinkFile);
+  Method(exports, "renameFile", RenameFile);
   Method(exports, "writeBytes", WriteBytes);
   Method(exports, "readBytes", ReadBytes);
   Method(exports, "fdatasync", Fdatasync);

@@ -10,7 +10,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { mem, onNewPrivateWindow } from '#shm/memory.ts';
 import { privateReserve } from '#shm/private-memory.ts';
 import { LP, PD, SIZE_OF_PAGE_HEADER } from '#storage/page/page-layout.ts';
-import { itemIdWord, pageClearFlag, pageMaxOffset, pageSetFlag, setItemIdWord } from '#storage/page/page.ts';
+import { itemIdWord, pageClearFlag, pageMaxOffset, pageSetFlag, setItemIdWord } from '#storage/page/page-items.ts';
 
 /** The items that stay: index of the line pointer (0-based), where the tuple is now, its MAXALIGNed length. */
 const keptIndex = new Uint16Array(BLCKSZ / 4);
@@ -61,7 +61,6 @@ function compactify(page: number, count: number, presorted: boolean): void {
     // A run of neighbours, from [from, end).
     const end = keptOffset[i]! + keptLength[i]!;
     let from = end;
-    const runTo = to;
     while (i < count && keptOffset[i]! + keptLength[i]! === from) {
       from = keptOffset[i]!;
       to -= keptLength[i]!;
@@ -69,7 +68,6 @@ function compactify(page: number, count: number, presorted: boolean): void {
       i++;
     }
     u8.copyWithin(page + to, source + from, source + end);
-    if (runTo - to !== end - from) corrupted(`corrupted line pointer: ${from}`);
   }
   view.setUint16(page + 14, to, true);
 }
