@@ -49,6 +49,7 @@ const pgType = {
   typbasetype: oid,
   typtypmod: int,
   typcollation: oid,
+  typdefaultbin: nullable,
   typdefault: nullable,
 };
 const pgProc = {
