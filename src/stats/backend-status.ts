@@ -259,6 +259,14 @@ export function readBackendStatuses(): BackendStatus[] {
 export const readBackendStatus = (id: number): BackendStatus | undefined =>
   id >= 1 && id <= procSignalSlotCount() ? readEntry(id) : undefined;
 
+/** What another process runs right now, as a deadlock's log entry shows it.
+ *  Counterpart: pgstat_get_backend_current_activity() */
+export function currentActivityOfPid(pid: number): string {
+  const one = readBackendStatuses().find((status) => status.pid === pid);
+  if (one === undefined) return '<backend information not available>';
+  return one.activity === '' ? '<command string not enabled>' : one.activity;
+}
+
 /** What a process that just crashed was doing. Its entry may be half-written, so this reads bytes and trusts nothing;
  *  '' when there is nothing printable to tell. For the postmaster, which takes no lock and must not loop. */
 export function readActivityOfPid(pid: number): string {

@@ -34,9 +34,9 @@ export interface LockRelationId {
 
 /** The shared catalogs with their indexes and toast tables: they are locked before a relcache entry could tell. */
 const SHARED_RELATIONS: ReadonlySet<number> = new Set([
-  1213, 1214, 1232, 1233, 1260, 1261, 1262, 2396, 2397, 2671, 2672, 2676, 2677, 2694, 2695, 2697, 2698, 2846, 2847, 2964,
-  2965, 2966, 2967, 3592, 3593, 4060, 4061, 4175, 4176, 4177, 4178, 4181, 4182, 4183, 4184, 4185, 4186, 6000, 6001, 6002,
-  6100, 6114, 6115, 6243, 6244, 6245, 6246, 6247,
+  1213, 1214, 1232, 1233, 1260, 1261, 1262, 2396, 2397, 2671, 2672, 2676, 2677, 2694, 2695, 2697, 2698, 2846, 2847,
+  2964, 2965, 2966, 2967, 3592, 3593, 4060, 4061, 4175, 4176, 4177, 4178, 4181, 4182, 4183, 4184, 4185, 4186, 6000,
+  6001, 6002, 6100, 6114, 6115, 6243, 6244, 6245, 6246, 6247,
 ]);
 export const isSharedRelation = (oid: number): boolean => SHARED_RELATIONS.has(oid);
 
@@ -201,5 +201,11 @@ export function unlockSharedObjectForSession(classId: number, objectId: number, 
 export function relationLockTag(relation: LockRelationId): LockTag {
   return new LockTag().setRelation(relation.databaseId, relation.relationId);
 }
-export const isAdvisoryTag = (of: LockTag): boolean =>
-  of.type === LOCK_TAG.advisory && of.method === LOCK_METHOD.user;
+export const isAdvisoryTag = (of: LockTag): boolean => of.type === LOCK_TAG.advisory && of.method === LOCK_METHOD.user;
+export {
+  type VirtualXid,
+  virtualXactLock,
+  waitForLockers,
+  waitForLockersMultiple,
+} from '#storage/lmgr/virtual-xact.ts';
+export { lockReleaseAll, procReleaseLocks, releaseLocksAtExit } from '#storage/lmgr/lock-release.ts';
