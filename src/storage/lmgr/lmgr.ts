@@ -3,7 +3,8 @@
  *  Each function makes a tag and asks lock.ts. Whoever has just got a relation lock must see the changes that the lock's
  *  last holder made to the catalogs, so pending invalidations are accepted before anything about the relation is read;
  *  a lock held already whose invalidations were accepted (“clear”) needs none.
- *  Waits for transactions, which need transaction status, are in transam/xact-wait.ts.
+ *  Waits for transactions, which need transaction status, are in transam/xact-wait.ts; waits for virtual transactions
+ *  and for lockers in virtual-xact.ts; the names of tags (describeLockTag) in lock-tag.ts.
  *  Counterpart: src/backend/storage/lmgr/lmgr.c */
 import { myProcess } from '#runtime/my-process.ts';
 import {
@@ -14,12 +15,8 @@ import {
   lockRelease,
   lockWaiterCount,
 } from '#storage/lmgr/lock.ts';
-import type { LockMode } from '#storage/lmgr/lock-modes.ts';
-import { LOCK } from '#storage/lmgr/lock-modes.ts';
-import { LOCK_METHOD } from '#storage/lmgr/lock-modes.ts';
-import { LOCK_TAG, LockTag } from '#storage/lmgr/lock-tag.ts';
-
-export { describeLockTag } from '#storage/lmgr/lock-tag.ts';
+import { LOCK, type LockMode } from '#storage/lmgr/lock-modes.ts';
+import { LockTag } from '#storage/lmgr/lock-tag.ts';
 
 /** What a lock needs to know of a relation. */
 export interface LockableRelation {
@@ -201,11 +198,3 @@ export function unlockSharedObjectForSession(classId: number, objectId: number, 
 export function relationLockTag(relation: LockRelationId): LockTag {
   return new LockTag().setRelation(relation.databaseId, relation.relationId);
 }
-export const isAdvisoryTag = (of: LockTag): boolean => of.type === LOCK_TAG.advisory && of.method === LOCK_METHOD.user;
-export {
-  type VirtualXid,
-  virtualXactLock,
-  waitForLockers,
-  waitForLockersMultiple,
-} from '#storage/lmgr/virtual-xact.ts';
-export { lockReleaseAll, procReleaseLocks, releaseLocksAtExit } from '#storage/lmgr/lock-release.ts';
