@@ -15,16 +15,26 @@ import { backendIdShmem } from '#storage/ipc/backend-ids.ts';
 import { lockShmem } from '#storage/lmgr/lock-table.ts';
 import { pmSignalShmem } from '#storage/ipc/pm-signal.ts';
 import { procSignalShmem } from '#storage/ipc/proc-signal.ts';
+import { bufferShmem } from '#storage/buffer/buffer-pool.ts';
+import { controlFileShmem } from '#wal/control-file.ts';
+import { walShmem } from '#wal/wal-shmem.ts';
+import { walStatsShmem } from '#wal/wal-stats.ts';
 import { backendStatusShmem } from '#stats/backend-status.ts';
+import { bgwriterStatsShmem } from '#stats/bgwriter-stats.ts';
 
 export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   lwLockShmem,
   dsmShmem,
   procShmem,
+  controlFileShmem,
+  walShmem,
+  walStatsShmem,
+  bufferShmem,
   backendIdShmem,
   lockShmem,
   procSignalShmem,
   backendStatusShmem,
+  bgwriterStatsShmem,
   backgroundWorkerShmem,
   pmSignalShmem,
   checkpointerShmem,
