@@ -74,6 +74,12 @@ export const u16 = <T extends number = number>(): Kind<Field<T>> =>
     (v, at) => v.getUint16(at, true) as T,
     (v, at, x) => v.setUint16(at, x, true),
   );
+export const i16 = <T extends number = number>(): Kind<Field<T>> =>
+  plain<T>(
+    2,
+    (v, at) => v.getInt16(at, true) as T,
+    (v, at, x) => v.setInt16(at, x, true),
+  );
 export const u32 = <T extends number = number>(): Kind<Field<T>> =>
   plain<T>(
     4,

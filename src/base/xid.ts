@@ -19,15 +19,14 @@ export const xidPrecedes = (a: TransactionId, b: TransactionId): boolean =>
   a < 3 || b < 3 ? a < b : ((a - b) | 0) < 0;
 export const xidPrecedesOrEquals = (a: TransactionId, b: TransactionId): boolean =>
   a < 3 || b < 3 ? a <= b : ((a - b) | 0) <= 0;
-export const xidFollows = (a: TransactionId, b: TransactionId): boolean =>
-  a < 3 || b < 3 ? a > b : ((a - b) | 0) > 0;
+export const xidFollows = (a: TransactionId, b: TransactionId): boolean => (a < 3 || b < 3 ? a > b : ((a - b) | 0) > 0);
 export const xidFollowsOrEquals = (a: TransactionId, b: TransactionId): boolean =>
   a < 3 || b < 3 ? a >= b : ((a - b) | 0) >= 0;
 
 /** The next xid; skips the permanent ones. */
 export function xidAdvance(xid: TransactionId): TransactionId {
   const next = (xid + 1) >>> 0;
-  return (next < 3 ? 3 : next) as TransactionId;
+  return Math.max(next, 3) as TransactionId;
 }
 /** The xid before; skips the permanent ones. */
 export function xidRetreat(xid: TransactionId): TransactionId {

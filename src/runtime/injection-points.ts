@@ -64,20 +64,13 @@ export function injectionPoint(name: InjectionPoint): void {
 function act(points: Map<string, Armed>, name: InjectionPoint): void {
   const point = points.get(name);
   if (point === undefined || ++point.passes !== point.nth) return;
-  switch (point.action) {
-    case 'kill':
-      native.kill(native.getpid(), SIGNAL.KILL);
-      return;
-    case 'error':
-      return report('ERROR', { message: `error triggered for injection point ${name}` });
-    case 'panic':
-      return report('PANIC', { message: `panic triggered for injection point ${name}` });
-    case 'wait': {
-      const word = new Int32Array(new SharedArrayBuffer(4));
-      while (exists(`inject.${name}`)) {
-        checkForInterrupts();
-        Atomics.wait(word, 0, 0, 10);
-      }
-    }
+  const { action } = point;
+  if (action === 'kill') native.kill(native.getpid(), SIGNAL.KILL);
+  if (action === 'error') report('ERROR', { message: `error triggered for injection point ${name}` });
+  if (action === 'panic') report('PANIC', { message: `panic triggered for injection point ${name}` });
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  while (exists(`inject.${name}`)) {
+    checkForInterrupts();
+    Atomics.wait(word, 0, 0, 10);
   }
 }

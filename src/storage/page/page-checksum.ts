@@ -11,7 +11,7 @@ import { settings } from '#runtime/guc/guc.ts';
 import { mem, onNewPrivateWindow } from '#shm/memory.ts';
 import { privateReserve } from '#shm/private-memory.ts';
 import { PD } from '#storage/page/page-layout.ts';
-import { pageCopyTo, pageIsNew } from '#storage/page/page-items.ts';
+import { pageCopyTo, pageIsNew } from '#storage/page/page.ts';
 
 const LANES = 32;
 const PRIME = 16777619;

@@ -10,7 +10,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { mem, onNewPrivateWindow } from '#shm/memory.ts';
 import { privateReserve } from '#shm/private-memory.ts';
 import { LP, PD, SIZE_OF_PAGE_HEADER } from '#storage/page/page-layout.ts';
-import { itemIdWord, pageClearFlag, pageMaxOffset, pageSetFlag, setItemIdWord } from '#storage/page/page-items.ts';
+import { itemIdWord, pageClearFlag, pageMaxOffset, pageSetFlag, setItemIdWord } from '#storage/page/page.ts';
 
 /** The items that stay: index of the line pointer (0-based), where the tuple is now, its MAXALIGNed length. */
 const keptIndex = new Uint16Array(BLCKSZ / 4);
