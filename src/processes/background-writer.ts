@@ -1,42 +1,79 @@
 /** background-writer.ts — writes dirty buffers ahead of need, so that a backend that wants a buffer finds a clean one.
  *
- *  The scan belongs to the buffer pool, which registers it (`setBufferSync`); it returns true when nothing happened and
- *  the process may hibernate until a buffer is allocated. Without a pool there is nothing to scan: it hibernates.
+ *  The scan is storage/buffer/background-sync.ts. When two rounds found nothing to do the process sleeps fifty times
+ *  longer, until an allocation sets its latch. Every 15 seconds, if something was written, it logs the running
+ *  transactions for standbys (`setStandbySnapshot`, by transam).
  *  Counterpart: src/backend/postmaster/bgwriter.c */
+import type { Lsn } from '#base/ids.ts';
+import { monotonicMs } from '#platform/clock.ts';
 import { SIGNAL } from '#platform/native.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 import { onShmemExit } from '#runtime/exit-callbacks.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
+import { myProcess } from '#runtime/my-process.ts';
 import { resetLatch } from '#shm/latch.ts';
 import { advertiseRole, withdrawRole } from '#shm/proc.ts';
 import { waitLatch, WL } from '#shm/wait-event-set.ts';
+import { bgBufferSync } from '#storage/buffer/background-sync.ts';
+import { strategyNotifyBackgroundWriter } from '#storage/buffer/freelist.ts';
+import { newWritebackContext } from '#storage/buffer/writeback.ts';
+import { firstCallSinceLastCheckpoint } from '#storage/ipc/checkpoint-mailbox.ts';
+import { smgrCloseAll } from '#storage/smgr/smgr.ts';
 import { enterAuxiliary, handleMainLoopInterrupts, ignoreSignals, loopForever } from '#processes/enter-process.ts';
 
 const HIBERNATE_FACTOR = 50;
+const LOG_SNAPSHOT_INTERVAL_MS = 15_000;
 
-let bufferSync: () => boolean = () => true;
-export function setBufferSync(scan: () => boolean): void {
-  bufferSync = scan;
+export interface StandbySnapshot {
+  /** wal_level allows standbys, and this server is no standby itself. */
+  isWanted(): boolean;
+  lastImportantPosition(): Lsn;
+  /** LogStandbySnapshot: the end of its record. */
+  log(): Lsn;
+}
+let standbySnapshot: StandbySnapshot | null = null;
+export function setStandbySnapshot(snapshot: StandbySnapshot): void {
+  standbySnapshot = snapshot;
 }
 
+const writeback = newWritebackContext(() => settings.bgwriter_flush_after);
 let previousCanHibernate = false;
+let lastSnapshotMs = 0;
+let lastSnapshotLsn = 0 as Lsn;
 
 export function main(_launch: LaunchRecord): never {
   ignoreSignals(SIGNAL.INT, SIGNAL.ALRM, SIGNAL.USR2);
   enterAuxiliary('background-writer');
   advertiseRole('backgroundWriterProc');
   onShmemExit(() => withdrawRole('backgroundWriterProc'));
+  lastSnapshotMs = monotonicMs();
   loopForever(round);
 }
 
 function round(): void {
   resetLatch();
   handleMainLoopInterrupts();
-  const canHibernate = bufferSync();
+  const canHibernate = bgBufferSync(writeback);
+  // Relations that were dropped must not be kept open by us.
+  if (firstCallSinceLastCheckpoint()) smgrCloseAll();
+  logStandbySnapshot();
   const why = waitLatch({ timeoutMs: settings.bgwriter_delay }, WAIT_EVENT.BgWriterMain);
-  // Only after a quiet delay, twice: a buffer allocated in between sets the latch and ends the nap.
-  if (why === WL.TIMEOUT && canHibernate && previousCanHibernate)
+  // Twice, so that an allocation between the scan and here is not missed: it makes the next scan say no.
+  if (why === WL.TIMEOUT && canHibernate && previousCanHibernate) {
+    strategyNotifyBackgroundWriter(myProcess.procNumber);
     waitLatch({ timeoutMs: settings.bgwriter_delay * HIBERNATE_FACTOR }, WAIT_EVENT.BgWriterHibernate);
+    strategyNotifyBackgroundWriter(-1);
+  }
   previousCanHibernate = canHibernate;
+}
+
+function logStandbySnapshot(): void {
+  const snapshot = standbySnapshot;
+  if (snapshot === null || !snapshot.isWanted()) return;
+  const now = monotonicMs();
+  // `>`: the important position is a record's start, ours is one past a record's end.
+  if (now - lastSnapshotMs < LOG_SNAPSHOT_INTERVAL_MS || lastSnapshotLsn > snapshot.lastImportantPosition()) return;
+  lastSnapshotLsn = snapshot.log();
+  lastSnapshotMs = now;
 }

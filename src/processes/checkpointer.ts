@@ -1,10 +1,11 @@
 /** checkpointer.ts — the process that makes checkpoints: on request, on time, and the last one at shutdown.
  *
- *  What a checkpoint writes is registered from below (`setCheckpointWork`): until table storage exists there is nothing
- *  to write, and then none is claimed: requests are answered when the registered work is done, and no checkpoint is
- *  logged or counted without work. SIGINT asks for a checkpoint, SIGUSR2 is the postmaster's word that all others have
- *  left, SIGTERM is ignored: init(8) sends it to everybody, and checkpointing is what must go on then.
+ *  What a checkpoint or restartpoint does is registered by recovery/ (`setCheckpointWork`); here are the questions when, and
+ *  how fast: after each buffer `checkpointWriteDelay` sleeps as long as the work is ahead of its schedule. Between buffers
+ *  it also takes over the fsync requests of the others. SIGINT asks for a checkpoint, SIGUSR2 is the postmaster's word
+ *  that all others have left, SIGTERM is ignored: init(8) sends it to everybody, and checkpointing is what must go on then.
  *  Counterpart: src/backend/postmaster/checkpointer.c */
+import type { Lsn } from '#base/ids.ts';
 import { monotonicMs } from '#platform/clock.ts';
 import { SIGNAL } from '#platform/native.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
@@ -12,68 +13,205 @@ import { report } from '#runtime/error/report.ts';
 import { exitProcess, onShmemExit } from '#runtime/exit-callbacks.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
-import { takeSignal } from '#runtime/interrupts.ts';
+import { signalPending, takeSignal } from '#runtime/interrupts.ts';
 import { resetLatch } from '#shm/latch.ts';
 import { advertiseRole, withdrawRole } from '#shm/proc.ts';
 import { waitLatch } from '#shm/wait-event-set.ts';
+import { countCheckpointStart } from '#stats/bgwriter-stats.ts';
+import { setCheckpointWriteDelay } from '#storage/buffer/checkpoint-buffers.ts';
+import { initSync } from '#storage/file/sync-requests.ts';
 import {
   beginCheckpoint,
   CHECKPOINT,
   checkpointRequested,
   endCheckpoint,
+  immediateCheckpointRequested,
   requestCheckpoint,
 } from '#storage/ipc/checkpoint-mailbox.ts';
+import { smgrCloseAll } from '#storage/smgr/smgr.ts';
 import { enterAuxiliary, handleCommonInterrupts, ignoreSignals, loopForever } from '#processes/enter-process.ts';
+import { absorbRequests, installAbsorber } from '#processes/sync-forwarding.ts';
 
 export interface CheckpointWork {
-  /** Makes a checkpoint; false if there was nothing it could do (a restartpoint that is not due). */
+  /** Makes a checkpoint; during recovery a restartpoint, and false if none was possible. */
   checkpoint(flags: number): boolean;
-  /** The shutdown checkpoint. */
+  /** The shutdown checkpoint (ShutdownXLOG). */
   shutdown(): void;
+  /** Is the server in recovery, so that checkpoints are restartpoints? */
+  inRecovery?(): boolean;
+  /** Where WAL is now: inserted, or replayed during recovery. */
+  position?(): Lsn;
+  /** When (Unix seconds) and where the last segment switch was. */
+  lastSegmentSwitch?(): { readonly time: number; readonly lsn: Lsn };
+  /** Start of the last record that is worth archiving. */
+  lastImportantPosition?(): Lsn;
+  /** Ends the WAL segment. */
+  switchSegment?(): void;
+  /** At start and after a reload: settings that all processes must agree on (full_page_writes). */
+  updateSharedConfig?(): void;
 }
 let work: CheckpointWork = { checkpoint: () => true, shutdown: () => {} };
 export function setCheckpointWork(next: CheckpointWork): void {
   work = next;
 }
 
-let lastCheckpointMs = 0;
+/** A restartpoint that was not possible is tried again so soon. */
+const RESTARTPOINT_RETRY_SECONDS = 15;
+/** While a checkpoint writes at full speed, requests are absorbed after so many buffers. */
+const WRITES_PER_ABSORB = 1000;
+
+const nowSeconds = (): number => monotonicMs() / 1000;
+const inRecovery = (): boolean => work.inRecovery?.() ?? false;
+
+let lastCheckpoint = 0;
+let lastSwitch = 0;
+/** Of the running checkpoint, for its pacing. */
+let active = false;
+let startTime = 0;
+let startPosition = 0;
+/** Progress that the schedule had reached when last computed: less than this is behind for sure. */
+let cachedElapsed = 0;
 
 export function main(_launch: LaunchRecord): never {
   ignoreSignals(SIGNAL.TERM, SIGNAL.ALRM);
   enterAuxiliary('checkpointer');
+  initSync();
+  installAbsorber();
+  setCheckpointWriteDelay(checkpointWriteDelay);
+  work.updateSharedConfig?.();
   advertiseRole('checkpointerProc');
   onShmemExit(() => withdrawRole('checkpointerProc'));
-  lastCheckpointMs = monotonicMs();
+  lastCheckpoint = nowSeconds();
+  lastSwitch = Date.now() / 1000;
   loopForever(round);
+}
+
+/** Reload, barriers, and the word to shut down. */
+function handleInterrupts(): void {
+  if (handleCommonInterrupts()) work.updateSharedConfig?.();
+  if (takeSignal(SIGNAL.INT)) requestCheckpoint(CHECKPOINT.force);
+  if (takeSignal(SIGNAL.USR2)) shutDown();
 }
 
 function round(): void {
   resetLatch();
-  handleCommonInterrupts();
-  if (takeSignal(SIGNAL.INT)) requestCheckpoint(CHECKPOINT.force);
-  if (takeSignal(SIGNAL.USR2)) shutDown();
-  const sinceMs = monotonicMs() - lastCheckpointMs;
-  const byTime = sinceMs >= settings.checkpoint_timeout * 1000;
-  if (checkpointRequested() || byTime) makeCheckpoint(byTime);
-  const leftMs = settings.checkpoint_timeout * 1000 - (monotonicMs() - lastCheckpointMs);
+  absorbRequests();
+  handleInterrupts();
+  const byTime = nowSeconds() - lastCheckpoint >= settings.checkpoint_timeout;
+  if (checkpointRequested()) countCheckpointStart(false);
+  else if (byTime) countCheckpointStart(true);
+  if (checkpointRequested() || byTime) {
+    makeCheckpoint(byTime ? CHECKPOINT.causeTime : 0);
+    handleInterrupts();
+  }
+  checkArchiveTimeout();
   if (checkpointRequested()) return;
-  waitLatch({ timeoutMs: Math.max(0, leftMs) }, WAIT_EVENT.CheckpointerMain);
+  let left = settings.checkpoint_timeout - (nowSeconds() - lastCheckpoint);
+  if (settings.archive_timeout > 0 && !inRecovery())
+    left = Math.min(left, settings.archive_timeout - (Date.now() / 1000 - lastSwitch));
+  if (left > 0) waitLatch({ timeoutMs: left * 1000 }, WAIT_EVENT.CheckpointerMain);
 }
 
-function makeCheckpoint(byTime: boolean): void {
-  const flags = beginCheckpoint() | (byTime ? CHECKPOINT.causeTime : 0);
+function makeCheckpoint(cause: number): void {
+  const now = nowSeconds();
+  const elapsed = now - lastCheckpoint;
+  const flags = beginCheckpoint() | cause;
   let failed = true;
   try {
-    work.checkpoint(flags);
+    // The end-of-recovery checkpoint is a real one, though it is made during recovery.
+    const restartpoint = inRecovery() && (flags & CHECKPOINT.endOfRecovery) === 0;
+    if (!restartpoint && (flags & CHECKPOINT.causeXlog) !== 0 && elapsed < settings.checkpoint_warning)
+      warnOfFrequency(Math.floor(elapsed));
+    startTime = now;
+    startPosition = work.position?.() ?? 0;
+    cachedElapsed = 0;
+    active = true;
+    const performed = work.checkpoint(flags);
+    // Files of dropped relations must not stay open for ever.
+    smgrCloseAll();
     failed = false;
+    lastCheckpoint = performed ? now : now - settings.checkpoint_timeout + RESTARTPOINT_RETRY_SECONDS;
   } finally {
-    lastCheckpointMs = monotonicMs();
+    active = false;
+    // Not at once again: PostgreSQL's error handler leaves the time alone, and the next round tries after its pause.
     endCheckpoint(failed);
   }
 }
 
+function warnOfFrequency(seconds: number): void {
+  report('LOG', {
+    message: `checkpoints are occurring too frequently (${seconds} ${seconds === 1 ? 'second' : 'seconds'} apart)`,
+    hint: 'Consider increasing the configuration parameter "max_wal_size".',
+  });
+}
+
 function shutDown(): never {
   report('LOG', { message: 'shutting down' });
+  countCheckpointStart(false);
   work.shutdown();
   exitProcess(0);
+}
+
+/** archive_timeout: ends a segment that holds something worth archiving. */
+function checkArchiveTimeout(): void {
+  if (settings.archive_timeout <= 0 || inRecovery()) return;
+  const { lastSegmentSwitch, lastImportantPosition, switchSegment } = work;
+  if (lastSegmentSwitch === undefined || lastImportantPosition === undefined || switchSegment === undefined) return;
+  const now = Date.now() / 1000;
+  if (now - lastSwitch < settings.archive_timeout) return;
+  // A backend may have switched meanwhile.
+  const last = lastSegmentSwitch();
+  lastSwitch = Math.max(lastSwitch, last.time);
+  if (now - lastSwitch < settings.archive_timeout) return;
+  if (lastImportantPosition() > last.lsn) switchSegment();
+  // Also when nothing was written: then there is nothing to look at for as long again.
+  lastSwitch = now;
+}
+
+let absorbCounter = WRITES_PER_ABSORB;
+
+/** After each buffer of a checkpoint, with the share that is done: sleeps while the work is ahead of its schedule. */
+export function checkpointWriteDelay(flags: number, progress: number): void {
+  if (!active) return;
+  if (
+    (flags & CHECKPOINT.immediate) === 0 &&
+    !signalPending(SIGNAL.USR2) &&
+    !immediateCheckpointRequested() &&
+    isOnSchedule(progress)
+  ) {
+    if (handleCommonInterrupts()) work.updateSharedConfig?.();
+    absorbRequests();
+    absorbCounter = WRITES_PER_ABSORB;
+    checkArchiveTimeout();
+    waitLatch({ timeoutMs: 100 }, WAIT_EVENT.CheckpointWriteDelay);
+    resetLatch();
+    return;
+  }
+  if (--absorbCounter <= 0) {
+    absorbRequests();
+    absorbCounter = WRITES_PER_ABSORB;
+  }
+}
+
+/** CheckPointSegments: WAL segments between two checkpoints, such that max_wal_size is not passed. */
+function checkpointSegments(): number {
+  const segments = Math.floor(settings.max_wal_size / (settings.wal_segment_size / (1024 * 1024)));
+  return Math.max(1, Math.trunc(segments / (1 + settings.checkpoint_completion_target)));
+}
+
+function isOnSchedule(progress: number): boolean {
+  const scaled = progress * settings.checkpoint_completion_target;
+  // Time and WAL only grow: behind what they were is behind what they are.
+  if (scaled < cachedElapsed) return false;
+  const elapsedWal = ((work.position?.() ?? 0) - startPosition) / settings.wal_segment_size / checkpointSegments();
+  if (scaled < elapsedWal) {
+    cachedElapsed = elapsedWal;
+    return false;
+  }
+  const elapsedTime = (nowSeconds() - startTime) / settings.checkpoint_timeout;
+  if (scaled < elapsedTime) {
+    cachedElapsed = elapsedTime;
+    return false;
+  }
+  return true;
 }

@@ -7,10 +7,11 @@ import { currentTimestamp, monotonicMs } from '#platform/clock.ts';
 import { native, SIGNAL } from '#platform/native.ts';
 import { initPsDisplay } from '#runtime/activity/ps-title.ts';
 import { PgError, report, reportHooks, toPgError } from '#runtime/error/report.ts';
-import { exitProcess } from '#runtime/exit-callbacks.ts';
+import { exitProcess, onShmemExit } from '#runtime/exit-callbacks.ts';
 import { processConfigFile } from '#runtime/guc/guc-file.ts';
 import { resetInterruptHoldoffs, setInterruptHandler, takeSignal, clearInterruptPending } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
+import { createAuxiliaryResourceOwner, releaseAuxiliaryResources } from '#runtime/resource-owner.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
 import { extensionHooks } from '#bgworker/hooks.ts';
 import { conditionVariableCancelSleep } from '#shm/condition-variable.ts';
@@ -21,6 +22,7 @@ import { waitLatch } from '#shm/wait-event-set.ts';
 import { AUXILIARY_SLOT, type AuxiliaryKind, takeAuxiliaryId, takeBackendId } from '#storage/ipc/backend-ids.ts';
 import { markChildActive } from '#storage/ipc/pm-signal.ts';
 import { processProcSignalBarrier, procSignalInit, takeProcSignal } from '#storage/ipc/proc-signal.ts';
+import '#processes/sync-forwarding.ts';
 import { backendStatusInit } from '#stats/backend-status.ts';
 import { memoryUsageText } from '#runtime/memory-usage.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
@@ -38,6 +40,9 @@ export function enterAuxiliary(kind: AuxiliaryKind): void {
   takeAuxiliaryId(kind);
   backendStatusInit();
   procSignalInit();
+  createAuxiliaryResourceOwner();
+  // While it still can use shared memory: pins and files that an exit in the middle of work left.
+  onShmemExit((code) => releaseAuxiliaryResources(code === 0));
   attachExtensions();
   initPsDisplay(myProcess.backendType);
 }
@@ -106,6 +111,7 @@ export function loopForever(round: () => void): never {
       resetInterruptHoldoffs();
       lwLockReleaseAll();
       conditionVariableCancelSleep();
+      releaseAuxiliaryResources(false);
       resetInterruptHoldoffs();
       pause(ERROR_PAUSE_MS);
     }
