@@ -1,8 +1,8 @@
 /** private-memory.ts — who may use which bytes of the private window.
  *
  *  Two levels. The window is dealt out in **extents**, runs of whole pages, first fit by address with neighbours joined
- *  again on return. Blocks up to 32 kB come from free lists by size class, filled from extents of 256 kB that stay with
- *  their list; larger blocks are extents of their own, whose pages go back to the system when freed. Eight bytes before
+ *  again on return. Blocks up to 32 kB come from free lists by size class, filled from extents of 16 to 256 kB that stay
+ *  with their list; larger blocks are extents of their own, whose pages go back to the system when freed. Eight bytes before
  *  each block hold its class or its length. A `Workspace` is the way to make many short-lived things: allocation is an
  *  addition, the end is one call for all.
  *
@@ -16,7 +16,6 @@ import { report } from '#runtime/error/report.ts';
 import { mem, onNewPrivateWindow, privateEnd, privateStart, segmentId } from '#shm/memory.ts';
 
 const PAGE = 4096;
-const REGION = 256 * 1024;
 const HEADER = 8;
 /** Four steps per doubling from 16 bytes: at most a fifth of a block is wasted. Sizes include the header. */
 const CLASS_SIZES: number[] = [];
@@ -116,13 +115,17 @@ function classOf(size: number): number {
   return low;
 }
 
+/** A class takes room for 32 blocks at a time, within reason. */
+const regionSize = (size: number): number => Math.min(256 * 1024, Math.max(16 * 1024, roundToPages(32 * size)));
+
 /** Cuts a block of a class from its region, beginning a new one where the old is used up. */
 function cutBlock(index: number): number {
   const size = CLASS_SIZES[index]!;
   let next = regionNext[index]!;
   if (next + size > regionEnd[index]!) {
-    next = allocExtent(REGION);
-    regionEnd[index] = next + REGION;
+    const length = regionSize(size);
+    next = allocExtent(length);
+    regionEnd[index] = next + length;
   }
   regionNext[index] = next + size;
   return next + HEADER;
@@ -214,7 +217,7 @@ export class Workspace {
     if (this.chunkSize < LARGEST_CHUNK) this.chunkSize *= 2;
     // A single huge piece must not end the chunk that still has room.
     if (size >= wanted && this.chunks.length > 0) {
-      this.chunks.splice(this.chunks.length - 1, 0, at);
+      this.chunks.push(at);
       return at;
     }
     this.chunks.push(at);
