@@ -36,6 +36,7 @@ export function sizeProcessTables(): void {
     bgworker: s.max_worker_processes,
     walsender: s.max_wal_senders,
     auxiliary: Object.keys(AUXILIARY_SLOT).length,
+    prepared: s.max_prepared_transactions,
   });
   setChildFlagCount(maxLiveChildren());
 }

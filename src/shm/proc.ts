@@ -23,6 +23,8 @@ export interface ProcCounts {
   readonly bgworker: number;
   readonly walsender: number;
   readonly auxiliary: number;
+  /** Slots without a process, one for each transaction that may be prepared. */
+  readonly prepared?: number;
 }
 let counts: ProcCounts = { client: 0, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0 };
 let headerAt = -1;
@@ -32,6 +34,10 @@ export function setProcCounts(next: ProcCounts): void {
   counts = next;
 }
 export const totalProcs = (): number => PROC_CLASSES.reduce((sum, name) => sum + counts[name], 0);
+/** Slots that stand for prepared transactions; they follow those of processes. */
+export const preparedProcs = (): number => counts.prepared ?? 0;
+/** Processes and prepared transactions. */
+export const allProcs = (): number => totalProcs() + preparedProcs();
 /** Processes with a backend id of their own; auxiliary ones are counted after these. */
 export const maxBackends = (): number => totalProcs() - counts.auxiliary;
 
@@ -52,12 +58,12 @@ export const procShmem: ShmemSubsystem = {
   name: 'ProcGlobal',
   request() {
     requestShmemSpace(ProcHeader.SIZE);
-    requestShmemSpace(totalProcs() * PgProc.SIZE);
+    requestShmemSpace(allProcs() * PgProc.SIZE);
   },
   init() {
     const header = shmemInitStruct('Proc Header', ProcHeader.SIZE);
     headerAt = header.at;
-    arrayAt = shmemInitStruct('Proc Array Slots', totalProcs() * PgProc.SIZE).at;
+    arrayAt = shmemInitStruct('Proc Array Slots', allProcs() * PgProc.SIZE).at;
     if (!header.found) buildFreeLists();
   },
 };
@@ -79,6 +85,13 @@ function buildFreeLists(): void {
       PgProc.cvWaitPrev.set(mem, at, -1);
       PgProc.lockGroupLeader.set(mem, at, -1);
     }
+  }
+  for (let i = 0; i < allProcs(); i++) {
+    const at = procAt(i);
+    PgProc.procNumber.set(mem, at, i);
+    PgProc.xactOffset.set(mem, at, -1);
+    PgProc.procArrayGroupNext.store(mem, at, -1);
+    PgProc.clogGroupNext.store(mem, at, -1);
   }
 }
 
@@ -134,6 +147,14 @@ function takeProc(proc: number): void {
   PgProc.databaseId.set(mem, at, 0);
   PgProc.roleId.set(mem, at, 0);
   PgProc.statusFlags.set(mem, at, 0);
+  PgProc.xid.set(mem, at, 0);
+  PgProc.xmin.set(mem, at, 0);
+  PgProc.localTransactionId.set(mem, at, 0);
+  PgProc.tempNamespaceId.set(mem, at, 0);
+  PgProc.recoveryConflictPending.set(mem, at, 0);
+  PgProc.delayChkptFlags.store(mem, at, 0);
+  PgProc.subxidCount.set(mem, at, 0);
+  PgProc.subxidOverflowed.set(mem, at, 0);
   PgProc.lwWaiting.store(mem, at, 0);
   PgProc.cvWaiting.set(mem, at, 0);
   PgProc.waitEventInfo.store(mem, at, 0);

@@ -4,6 +4,9 @@
  *  what the user has asked for and what is to be done at the end of the command.
  *  Counterpart: the enums of src/backend/access/transam/xact.c */
 
+import type { FullTransactionId, TransactionId } from '#base/ids.ts';
+import type { ResourceOwner } from '#runtime/resource-owner.ts';
+
 /** Low-level state of one (sub)transaction. */
 export type TransState = 'default' | 'start' | 'inprogress' | 'commit' | 'abort' | 'prepare';
 
@@ -64,6 +67,17 @@ export interface TransactionState {
   /** 1 for the top. */
   nestingLevel: number;
   gucNestLevel: number;
+  /** 0 until it writes something. */
+  fullXid: FullTransactionId;
+  /** Committed subtransactions, ascending. */
+  childXids: TransactionId[];
+  /** What this level holds; null before it has started. */
+  owner: ResourceOwner | null;
+  /** A record with this xid is in the WAL. */
+  didLogXid: boolean;
+  /** Its top xid stands in a record of its own (wal_level logical). */
+  topXidLogged: boolean;
+  startedInRecovery: boolean;
   /** transaction_read_only of the parent, to be restored. */
   previousReadOnly: boolean;
   /** COMMIT or ROLLBACK AND CHAIN. */
@@ -80,6 +94,12 @@ export function newTransactionState(parent: TransactionState | null): Transactio
     blockState: parent === null ? 'default' : 'subbegin',
     nestingLevel: (parent?.nestingLevel ?? -1) + 1,
     gucNestLevel: 0,
+    fullXid: 0 as FullTransactionId,
+    childXids: [],
+    owner: null,
+    didLogXid: false,
+    topXidLogged: false,
+    startedInRecovery: parent?.startedInRecovery ?? false,
     previousReadOnly: false,
     chain: false,
     parent,

@@ -37,17 +37,17 @@ import {
   SYNC_REQUEST,
   type SyncHandlerId,
 } from '#storage/file/sync-requests.ts';
+import { E, fileAccessCode } from '#storage/file/file-error.ts';
 import { closeTransientFile, dataSyncElevel, fsyncFname, openTransientFile } from '#storage/file/virtual-files.ts';
 import { PAGE_STATUS, SLRU_PAGES_PER_SEGMENT, SlruShared } from '#storage/slru/slru-layout.ts';
 import { xlogFlush } from '#wal/insert.ts';
-import { fileAccessCode } from '#storage/slru/slru-error.ts';
+import { inRecovery } from '#wal/recovery-state.ts';
 
 export { SLRU_PAGES_PER_SEGMENT };
 
 const O_RDONLY = 0;
 const O_RDWR = 2;
 const O_CREAT = 0o100;
-const ENOENT = 2;
 /** Segments kept open during one writeAll(). */
 const MAX_WRITEALL_FILES = 16;
 
@@ -83,12 +83,6 @@ export interface SlruOptions {
 interface OpenSegment {
   readonly segment: number;
   readonly fd: number;
-}
-
-let inRecovery: () => boolean = () => false;
-/** The startup process reads segments that are gone as zeroes: the WAL that is replayed will truncate them. */
-export function setSlruRecoveryQuestion(question: () => boolean): void {
-  inRecovery = question;
 }
 
 const ALL: Slru[] = [];
@@ -533,7 +527,8 @@ export class Slru {
     const at = this.pageAt(slot);
     const fd = openTransientFile(path, O_RDONLY);
     if (fd < 0) {
-      if (-fd !== ENOENT || !inRecovery()) return this.#failed('open', fd);
+      // The WAL that is replayed will truncate or zero what is gone.
+      if (-fd !== E.NOENT || !inRecovery()) return this.#failed('open', fd);
       report('LOG', { message: `file "${path}" doesn't exist, reading as zeroes` });
       mem.u8.fill(0, at, at + BLCKSZ);
       return true;
@@ -571,7 +566,7 @@ export class Slru {
     if (put !== BLCKSZ) {
       if (!keep) closeTransientFile(fd);
       // A short write without an error is taken for a full disk.
-      return this.#failed('write', put < 0 ? put : -ENOSPC);
+      return this.#failed('write', put < 0 ? put : -E.NOSPC);
     }
     if (this.options.syncHandler !== null && !registerSyncRequest(this.#tag(segment), SYNC_REQUEST.sync, false)) {
       // The checkpointer's queue is full: do it ourselves.
@@ -631,5 +626,4 @@ export class Slru {
   }
 }
 
-const ENOSPC = 28;
 const align128 = (size: number): number => Math.ceil(size / 128) * 128;
