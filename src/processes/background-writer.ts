@@ -20,21 +20,17 @@ import { strategyNotifyBackgroundWriter } from '#storage/buffer/freelist.ts';
 import { newWritebackContext } from '#storage/buffer/writeback.ts';
 import { firstCallSinceLastCheckpoint } from '#storage/ipc/checkpoint-mailbox.ts';
 import { smgrCloseAll } from '#storage/smgr/smgr.ts';
+import { getLastImportantRecPtr, recoveryInProgress, xlogStandbyInfoActive } from '#wal/insert.ts';
+import { reportWalStats } from '#wal/wal-stats.ts';
 import { enterAuxiliary, handleMainLoopInterrupts, ignoreSignals, loopForever } from '#processes/enter-process.ts';
 
 const HIBERNATE_FACTOR = 50;
 const LOG_SNAPSHOT_INTERVAL_MS = 15_000;
 
-export interface StandbySnapshot {
-  /** wal_level allows standbys, and this server is no standby itself. */
-  isWanted(): boolean;
-  lastImportantPosition(): Lsn;
-  /** LogStandbySnapshot: the end of its record. */
-  log(): Lsn;
-}
-let standbySnapshot: StandbySnapshot | null = null;
-export function setStandbySnapshot(snapshot: StandbySnapshot): void {
-  standbySnapshot = snapshot;
+let standbySnapshot: (() => Lsn) | null = null;
+/** LogStandbySnapshot of transam: logs the running transactions, returns the end of the record. */
+export function setStandbySnapshot(log: () => Lsn): void {
+  standbySnapshot = log;
 }
 
 const writeback = newWritebackContext(() => settings.bgwriter_flush_after);
@@ -55,6 +51,7 @@ function round(): void {
   resetLatch();
   handleMainLoopInterrupts();
   const canHibernate = bgBufferSync(writeback);
+  reportWalStats();
   // Relations that were dropped must not be kept open by us.
   if (firstCallSinceLastCheckpoint()) smgrCloseAll();
   logStandbySnapshot();
@@ -69,11 +66,10 @@ function round(): void {
 }
 
 function logStandbySnapshot(): void {
-  const snapshot = standbySnapshot;
-  if (snapshot === null || !snapshot.isWanted()) return;
+  if (standbySnapshot === null || !xlogStandbyInfoActive() || recoveryInProgress()) return;
   const now = monotonicMs();
   // `>`: the important position is a record's start, ours is one past a record's end.
-  if (now - lastSnapshotMs < LOG_SNAPSHOT_INTERVAL_MS || lastSnapshotLsn > snapshot.lastImportantPosition()) return;
-  lastSnapshotLsn = snapshot.log();
+  if (now - lastSnapshotMs < LOG_SNAPSHOT_INTERVAL_MS || lastSnapshotLsn > getLastImportantRecPtr()) return;
+  lastSnapshotLsn = standbySnapshot();
   lastSnapshotMs = now;
 }

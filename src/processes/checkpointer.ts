@@ -15,6 +15,9 @@ import { settings } from '#runtime/guc/guc.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
 import { signalPending, takeSignal } from '#runtime/interrupts.ts';
 import { resetLatch } from '#shm/latch.ts';
+import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
+import { mainLWLock } from '#shm/lwlock-array.ts';
+import { mem } from '#shm/memory.ts';
 import { advertiseRole, withdrawRole } from '#shm/proc.ts';
 import { waitLatch } from '#shm/wait-event-set.ts';
 import { countCheckpointStart } from '#stats/bgwriter-stats.ts';
@@ -29,26 +32,21 @@ import {
   requestCheckpoint,
 } from '#storage/ipc/checkpoint-mailbox.ts';
 import { smgrCloseAll } from '#storage/smgr/smgr.ts';
+import { getLastImportantRecPtr, getXLogInsertRecPtr, recoveryInProgress, requestXLogSwitch } from '#wal/insert.ts';
+import { getXLogReplayRecPtr } from '#wal/recovery-state.ts';
+import { checkPointSegments } from '#wal/segments.ts';
+import { WalCtl } from '#wal/wal-layout.ts';
+import { updateFullPageWrites } from '#wal/wal-records.ts';
+import { walAt } from '#wal/wal-shmem.ts';
+import { reportWalStats } from '#wal/wal-stats.ts';
 import { enterAuxiliary, handleCommonInterrupts, ignoreSignals, loopForever } from '#processes/enter-process.ts';
 import { absorbRequests, installAbsorber } from '#processes/sync-forwarding.ts';
 
 export interface CheckpointWork {
-  /** Makes a checkpoint; during recovery a restartpoint, and false if none was possible. */
+  /** Makes a checkpoint; during recovery (unless it is the one that ends it) a restartpoint, and false if none was possible. */
   checkpoint(flags: number): boolean;
   /** The shutdown checkpoint (ShutdownXLOG). */
   shutdown(): void;
-  /** Is the server in recovery, so that checkpoints are restartpoints? */
-  inRecovery?(): boolean;
-  /** Where WAL is now: inserted, or replayed during recovery. */
-  position?(): Lsn;
-  /** When (Unix seconds) and where the last segment switch was. */
-  lastSegmentSwitch?(): { readonly time: number; readonly lsn: Lsn };
-  /** Start of the last record that is worth archiving. */
-  lastImportantPosition?(): Lsn;
-  /** Ends the WAL segment. */
-  switchSegment?(): void;
-  /** At start and after a reload: settings that all processes must agree on (full_page_writes). */
-  updateSharedConfig?(): void;
 }
 let work: CheckpointWork = { checkpoint: () => true, shutdown: () => {} };
 export function setCheckpointWork(next: CheckpointWork): void {
@@ -61,7 +59,6 @@ const RESTARTPOINT_RETRY_SECONDS = 15;
 const WRITES_PER_ABSORB = 1000;
 
 const nowSeconds = (): number => monotonicMs() / 1000;
-const inRecovery = (): boolean => work.inRecovery?.() ?? false;
 
 let lastCheckpoint = 0;
 let lastSwitch = 0;
@@ -78,7 +75,7 @@ export function main(_launch: LaunchRecord): never {
   initSync();
   installAbsorber();
   setCheckpointWriteDelay(checkpointWriteDelay);
-  work.updateSharedConfig?.();
+  updateFullPageWrites();
   advertiseRole('checkpointerProc');
   onShmemExit(() => withdrawRole('checkpointerProc'));
   lastCheckpoint = nowSeconds();
@@ -88,7 +85,7 @@ export function main(_launch: LaunchRecord): never {
 
 /** Reload, barriers, and the word to shut down. */
 function handleInterrupts(): void {
-  if (handleCommonInterrupts()) work.updateSharedConfig?.();
+  if (handleCommonInterrupts()) updateFullPageWrites();
   if (takeSignal(SIGNAL.INT)) requestCheckpoint(CHECKPOINT.force);
   if (takeSignal(SIGNAL.USR2)) shutDown();
 }
@@ -105,9 +102,10 @@ function round(): void {
     handleInterrupts();
   }
   checkArchiveTimeout();
+  reportWalStats();
   if (checkpointRequested()) return;
   let left = settings.checkpoint_timeout - (nowSeconds() - lastCheckpoint);
-  if (settings.archive_timeout > 0 && !inRecovery())
+  if (settings.archive_timeout > 0 && !recoveryInProgress())
     left = Math.min(left, settings.archive_timeout - (Date.now() / 1000 - lastSwitch));
   if (left > 0) waitLatch({ timeoutMs: left * 1000 }, WAIT_EVENT.CheckpointerMain);
 }
@@ -119,11 +117,11 @@ function makeCheckpoint(cause: number): void {
   let failed = true;
   try {
     // The end-of-recovery checkpoint is a real one, though it is made during recovery.
-    const restartpoint = inRecovery() && (flags & CHECKPOINT.endOfRecovery) === 0;
+    const restartpoint = recoveryInProgress() && (flags & CHECKPOINT.endOfRecovery) === 0;
     if (!restartpoint && (flags & CHECKPOINT.causeXlog) !== 0 && elapsed < settings.checkpoint_warning)
       warnOfFrequency(Math.floor(elapsed));
     startTime = now;
-    startPosition = work.position?.() ?? 0;
+    startPosition = walPosition();
     cachedElapsed = 0;
     active = true;
     const performed = work.checkpoint(flags);
@@ -154,19 +152,25 @@ function shutDown(): never {
 
 /** archive_timeout: ends a segment that holds something worth archiving. */
 function checkArchiveTimeout(): void {
-  if (settings.archive_timeout <= 0 || inRecovery()) return;
-  const { lastSegmentSwitch, lastImportantPosition, switchSegment } = work;
-  if (lastSegmentSwitch === undefined || lastImportantPosition === undefined || switchSegment === undefined) return;
+  if (settings.archive_timeout <= 0 || recoveryInProgress()) return;
   const now = Date.now() / 1000;
   if (now - lastSwitch < settings.archive_timeout) return;
   // A backend may have switched meanwhile.
-  const last = lastSegmentSwitch();
-  lastSwitch = Math.max(lastSwitch, last.time);
+  const lock = mainLWLock('WALWrite');
+  lwLockAcquire(lock, 'shared');
+  const switchedAt = WalCtl.lastSegSwitchTime.get(mem, walAt.ctl);
+  const switchedLsn = WalCtl.lastSegSwitchLsn.get(mem, walAt.ctl);
+  lwLockRelease(lock);
+  lastSwitch = Math.max(lastSwitch, switchedAt);
   if (now - lastSwitch < settings.archive_timeout) return;
-  if (lastImportantPosition() > last.lsn) switchSegment();
+  if (getLastImportantRecPtr() > switchedLsn && requestXLogSwitch(true) % settings.wal_segment_size !== 0)
+    report('DEBUG1', { message: `write-ahead log switch forced (archive_timeout=${settings.archive_timeout})` });
   // Also when nothing was written: then there is nothing to look at for as long again.
   lastSwitch = now;
 }
+
+/** Where WAL is now: inserted, or replayed during recovery. */
+const walPosition = (): Lsn => (recoveryInProgress() ? getXLogReplayRecPtr().lsn : getXLogInsertRecPtr());
 
 let absorbCounter = WRITES_PER_ABSORB;
 
@@ -179,10 +183,11 @@ export function checkpointWriteDelay(flags: number, progress: number): void {
     !immediateCheckpointRequested() &&
     isOnSchedule(progress)
   ) {
-    if (handleCommonInterrupts()) work.updateSharedConfig?.();
+    if (handleCommonInterrupts()) updateFullPageWrites();
     absorbRequests();
     absorbCounter = WRITES_PER_ABSORB;
     checkArchiveTimeout();
+    reportWalStats();
     waitLatch({ timeoutMs: 100 }, WAIT_EVENT.CheckpointWriteDelay);
     resetLatch();
     return;
@@ -193,17 +198,11 @@ export function checkpointWriteDelay(flags: number, progress: number): void {
   }
 }
 
-/** CheckPointSegments: WAL segments between two checkpoints, such that max_wal_size is not passed. */
-function checkpointSegments(): number {
-  const segments = Math.floor(settings.max_wal_size / (settings.wal_segment_size / (1024 * 1024)));
-  return Math.max(1, Math.trunc(segments / (1 + settings.checkpoint_completion_target)));
-}
-
 function isOnSchedule(progress: number): boolean {
   const scaled = progress * settings.checkpoint_completion_target;
   // Time and WAL only grow: behind what they were is behind what they are.
   if (scaled < cachedElapsed) return false;
-  const elapsedWal = ((work.position?.() ?? 0) - startPosition) / settings.wal_segment_size / checkpointSegments();
+  const elapsedWal = (walPosition() - startPosition) / settings.wal_segment_size / checkPointSegments();
   if (scaled < elapsedWal) {
     cachedElapsed = elapsedWal;
     return false;

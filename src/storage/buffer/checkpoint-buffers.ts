@@ -9,6 +9,7 @@ import { settings } from '#runtime/guc/guc.ts';
 import { mem } from '#shm/memory.ts';
 import { CHECKPOINT } from '#storage/ipc/checkpoint-mailbox.ts';
 import { countCheckpointBuffer } from '#stats/bgwriter-stats.ts';
+import { checkPointStats } from '#wal/segments.ts';
 import { lockHeader, readState, unlockHeader } from '#storage/buffer/buffer-header.ts';
 import {
   BM_CHECKPOINT_NEEDED,
@@ -59,6 +60,7 @@ export function checkpointBuffers(flags: number): number {
     writeDelay(flags, processed / count);
   }
   issuePendingWritebacks(writeback);
+  checkPointStats.buffersWritten += written;
   return written;
 }
 

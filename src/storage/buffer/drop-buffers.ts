@@ -8,7 +8,7 @@ import { report } from '#runtime/error/report.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { mem } from '#shm/memory.ts';
-import { smgrExists, smgrNblocksCached, type SmgrRelation } from '#storage/smgr/smgr.ts';
+import { setSmgrHooks, smgrExists, smgrNblocksCached, type SmgrRelation } from '#storage/smgr/smgr.ts';
 import { lockHeader, readState, unlockHeader } from '#storage/buffer/buffer-header.ts';
 import { waitIO } from '#storage/buffer/buffer-io.ts';
 import {
@@ -21,6 +21,7 @@ import {
 import { descriptorAt, descriptorHasRnode, nBuffers } from '#storage/buffer/buffer-pool.ts';
 import { deleteFromTable, hashOfDescriptor, hashTag, lookup, partitionLock } from '#storage/buffer/buffer-table.ts';
 import { strategyFreeBuffer } from '#storage/buffer/freelist.ts';
+import { flushRelationsAllBuffers } from '#storage/buffer/flush.ts';
 import { dropLocalFork, dropLocalRelation } from '#storage/buffer/local-buffers.ts';
 import { bufferIsPinned } from '#storage/buffer/pin.ts';
 
@@ -198,3 +199,6 @@ export function dropDatabaseBuffers(database: Oid): void {
     else unlockHeader(desc, state);
   }
 }
+
+// Storage management drops and flushes through these (smgr lies below the pool).
+setSmgrHooks({ dropRelationBuffers, dropRelationsAllBuffers, flushRelationsAllBuffers });

@@ -21,9 +21,11 @@ import { myProcess } from '#runtime/my-process.ts';
 import { lwLockAcquire, lwLockConditionalAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { mem } from '#shm/memory.ts';
 import { pageIsNew } from '#storage/page/page.ts';
-import { pageIsVerified, PIV } from '#storage/page/page-checksum.ts';
+import { pageIsVerified, PIV, setPageChecksumHooks } from '#storage/page/page-checksum.ts';
 import { smgrExtend, smgrNblocks, smgrOpen, smgrPrefetch, smgrRead, type SmgrRelation } from '#storage/smgr/smgr.ts';
-import { xlogNeedsFlush } from '#wal/insert.ts';
+import { dataChecksumsEnabled, xlogNeedsFlush } from '#wal/insert.ts';
+// For its effect: whoever can read pages can also drop them.
+import '#storage/buffer/drop-buffers.ts';
 import {
   BM_CHECKPOINT_NEEDED,
   BM_DIRTY,
@@ -73,6 +75,8 @@ import {
 import { pinBuffer, pinBufferLocked, releaseBuffer, unpinBuffer } from '#storage/buffer/pin.ts';
 import { type AccessStrategy, strategyRejectBuffer } from '#storage/buffer/ring-strategy.ts';
 import { backendWriteback, scheduleWriteback } from '#storage/buffer/writeback.ts';
+
+setPageChecksumHooks({ enabled: dataChecksumsEnabled });
 
 export type Persistence = 'p' | 'u' | 't';
 

@@ -12,6 +12,7 @@ import { settings } from '#runtime/guc/guc.ts';
 import { pageGetLsn, pageIsNew, pageSetLsn } from '#storage/page/page.ts';
 import { smgrCloseAll, smgrCreate, smgrNblocks, smgrOpen } from '#storage/smgr/smgr.ts';
 import { type DecodedRecord, restoreBlockImage } from '#wal/reader.ts';
+import { replay } from '#wal/recovery-state.ts';
 import { lockBuffer, lockBufferForCleanup } from '#storage/buffer/buffer-lock.ts';
 import { BUFFER_LOCK, P_NEW, RBM, type ReadBufferMode } from '#storage/buffer/buffer-layout.ts';
 import { forkPath } from '#storage/buffer/buffer-names.ts';
@@ -141,12 +142,6 @@ interface InvalidPage {
 }
 const invalidPages = new Map<string, InvalidPage>();
 
-let reachedConsistency: () => boolean = () => false;
-/** Recovery knows since when every page must be there. */
-export function setReachedConsistency(reached: () => boolean): void {
-  reachedConsistency = reached;
-}
-
 function reportInvalidPage(level: 'DEBUG1' | 'WARNING', page: InvalidPage): void {
   const path = forkPath(page.rnode, page.fork);
   report(level, {
@@ -163,7 +158,7 @@ function complain(): void {
 
 function logInvalidPage(rnode: RelFileNode, fork: ForkNumber, block: BlockNumber, present: boolean): void {
   const page: InvalidPage = { rnode, fork, block, present };
-  if (reachedConsistency()) {
+  if (replay.reachedConsistency) {
     reportInvalidPage('WARNING', page);
     complain();
   }
