@@ -34,9 +34,9 @@ export const typeRow = (oid: Oid): TypeRow | undefined => store.type.byOid(oid);
 export const typeByName = (name: string, namespace: Oid): TypeRow | undefined =>
   store.type.by('typname', name).find((t) => t.typnamespace === namespace);
 export const procRow = (oid: Oid): ProcRow | undefined => store.proc.byOid(oid);
-export const procsByName = (name: string): ProcRow[] => store.proc.by('proname', name);
+export const procsByName = (name: string): readonly ProcRow[] => store.proc.by('proname', name);
 export const operatorRow = (oid: Oid): OperatorRow | undefined => store.operator.byOid(oid);
-export const operatorsByName = (name: string): OperatorRow[] => store.operator.by('oprname', name);
+export const operatorsByName = (name: string): readonly OperatorRow[] => store.operator.by('oprname', name);
 export const aggregateRow = (fnoid: Oid): AggregateRow | undefined => store.aggregate.byOid(fnoid, 'aggfnoid');
 export const classRow = (oid: Oid): ClassRow | undefined => store.class.byOid(oid);
 export const classByName = (name: string, namespace: Oid): ClassRow | undefined =>
@@ -51,9 +51,9 @@ export const collationByName = (name: string, namespace: Oid): CollationRow | un
 export const languageRow = (oid: Oid): LanguageRow | undefined => store.language.byOid(oid);
 export const rangeRow = (type: Oid): RangeRow | undefined => store.range.byOid(type, 'rngtypid');
 export const indexRow = (indexRelid: Oid): IndexRow | undefined => store.index.byOid(indexRelid, 'indexrelid');
-export const indexesOf = (relid: Oid): IndexRow[] => store.index.by('indrelid', relid);
+export const indexesOf = (relid: Oid): readonly IndexRow[] => store.index.by('indrelid', relid);
 export const constraintRow = (oid: Oid): ConstraintRow | undefined => store.constraint.byOid(oid);
-export const constraintsOf = (relid: Oid): ConstraintRow[] => store.constraint.by('conrelid', relid);
+export const constraintsOf = (relid: Oid): readonly ConstraintRow[] => store.constraint.by('conrelid', relid);
 export const opclassRow = (oid: Oid): OpclassRow | undefined => store.opclass.byOid(oid);
 
 const attributeLists = new Map<Oid, readonly AttributeRow[]>();
@@ -87,8 +87,8 @@ export function castRow(source: Oid, target: Oid): CastRow | undefined {
 }
 
 /** Rows of pg_amop that mention the operator. */
-export const amopsOfOperator = (operator: Oid): AmopRow[] => store.amop.by('amopopr', operator);
-export const amopsOfFamily = (family: Oid): AmopRow[] => store.amop.by('amopfamily', family);
+export const amopsOfOperator = (operator: Oid): readonly AmopRow[] => store.amop.by('amopopr', operator);
+export const amopsOfFamily = (family: Oid): readonly AmopRow[] => store.amop.by('amopfamily', family);
 /** The operator of a strategy in a family, or 0. */
 export function familyMember(family: Oid, left: Oid, right: Oid, strategy: number): Oid {
   for (const row of amopsOfFamily(family)) {
@@ -226,7 +226,7 @@ let constraintTexts: Map<number, string> | undefined;
 /** `CHECK (…)` of a domain. */
 export const domainConstraintText = (oid: Oid): string | undefined =>
   plain((constraintTexts ??= textsByOid(domainConstraintTexts)).get(oid));
-export const domainConstraints = (type: Oid): ConstraintRow[] => store.constraint.by('contypid', type);
+export const domainConstraints = (type: Oid): readonly ConstraintRow[] => store.constraint.by('contypid', type);
 
 let argumentDefaults: Map<number, Map<number, string>> | undefined;
 /** SQL text of the default of a function's argument (1-based among all arguments). */
