@@ -11,12 +11,7 @@ import { beginCritical, endCritical } from '#runtime/interrupts.ts';
 import { report } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { setLatch } from '#shm/latch.ts';
-import {
-  lwLockAcquire,
-  lwLockAcquireOrWait,
-  lwLockConditionalAcquire,
-  lwLockRelease,
-} from '#shm/lwlock.ts';
+import { lwLockAcquire, lwLockAcquireOrWait, lwLockConditionalAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { futexWait, mem } from '#shm/memory.ts';
 import { latchAt, procHeaderAt } from '#shm/proc.ts';
 import { ProcHeader } from '#shm/proc-layout.ts';

@@ -42,8 +42,7 @@ export function releaseInsertLock(): void {
     lwLockReleaseClearVar(insertLockAt(myLock), insertLockAt(myLock) + INSERTING_AT, 0);
     return;
   }
-  for (let i = 0; i < NUM_INSERT_LOCKS; i++)
-    lwLockReleaseClearVar(insertLockAt(i), insertLockAt(i) + INSERTING_AT, 0);
+  for (let i = 0; i < NUM_INSERT_LOCKS; i++) lwLockReleaseClearVar(insertLockAt(i), insertLockAt(i) + INSERTING_AT, 0);
   holdingAll = false;
 }
 /** I have copied everything before `position`. [wal I2] */

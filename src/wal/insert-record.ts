@@ -145,8 +145,7 @@ function copyChain(total: number, isSwitch: boolean, start: number, end: number,
       mem.u8.fill(0, page, page + SHORT_HEADER);
     }
   } else position += -position & 7;
-  if (position !== end)
-    report('PANIC', { message: 'space reserved for WAL record does not match what was written' });
+  if (position !== end) report('PANIC', { message: 'space reserved for WAL record does not match what was written' });
 }
 
 /** Inserts the record of `chain` (its header at `headerAt`, its body's CRC in xl_crc). Returns the end of the record, or

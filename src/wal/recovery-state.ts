@@ -86,7 +86,10 @@ export interface TimelinePosition {
 /** End of the last record that was replayed. */
 export function getXLogReplayRecPtr(): TimelinePosition {
   lock();
-  const result = { lsn: R.lastReplayedEndRecPtr.get(mem, at()) as Lsn, timeline: R.lastReplayedTimeline.get(mem, at()) };
+  const result = {
+    lsn: R.lastReplayedEndRecPtr.get(mem, at()) as Lsn,
+    timeline: R.lastReplayedTimeline.get(mem, at()),
+  };
   unlock();
   return result;
 }

@@ -394,4 +394,3 @@ export function keepSegmentsFor(end: Lsn, segment: number): number {
   }
   return Math.min(segment, keepFrom);
 }
-

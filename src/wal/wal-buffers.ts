@@ -41,7 +41,6 @@ import { WalBuffer, WalCtl } from '#wal/wal-layout.ts';
 import { countWal, WAL_COUNTER } from '#wal/wal-stats.ts';
 import {
   copyWriteResult,
-
   localRedo,
   localWrite,
   lockInfo,
@@ -168,8 +167,7 @@ export function closeWalFile(): void {
   if (openFile < 0) return;
   const result = native.closeFd(openFile);
   openFile = -1;
-  if (result < 0)
-    fileError('PANIC', `could not close file "${segmentFileName(openTimeline, openSegment)}"`, result);
+  if (result < 0) fileError('PANIC', `could not close file "${segmentFileName(openTimeline, openSegment)}"`, result);
 }
 export const openWalSegment = (): number => (openFile < 0 ? -1 : openSegment);
 export function openWalFileFor(segment: number, timeline: number): void {
@@ -300,8 +298,7 @@ export function xlogWrite(write: Lsn, flush: Lsn, timeline: number, flexible: bo
 export function reopenForSyncMethod(): void {
   if (openFile < 0) return;
   const failed = settings.fsync ? native.fsync(openFile) : 0;
-  if (failed < 0)
-    fileError('PANIC', `could not fsync file "${segmentFileName(openTimeline, openSegment)}"`, failed);
+  if (failed < 0) fileError('PANIC', `could not fsync file "${segmentFileName(openTimeline, openSegment)}"`, failed);
   closeWalFile();
 }
 /** A fork, a crash cycle: nothing of this is ours any more. */
