@@ -12,6 +12,7 @@ import type {
   RangeTblFunction,
   RowMarkClause,
   SetOperation,
+  WithCheckOption,
 } from '#nodes/parse-nodes.ts';
 import type { Aggref, Expr, JoinType, Param, SubPlan, TargetEntry, Var, WindowFunc } from '#nodes/primitives.ts';
 
@@ -284,9 +285,43 @@ export interface SetOp extends PlanFields {
   firstFlag: number;
   numGroups: number;
 }
+/** How a relation of a modifying or locking query is found again when its target row turns out to have changed. */
+export interface PlanRowMark {
+  kind: 'PlanRowMark';
+  rti: number;
+  /** The four lock strengths; 'reference': fetch the same version again by ctid; 'copy': the row is carried along. */
+  markType: 'exclusive' | 'noKeyExclusive' | 'share' | 'keyShare' | 'reference' | 'copy';
+  waitPolicy: 'block' | 'skip' | 'error';
+  /** Columns (from 0) of the subplan's rows with the ctid, or for 'copy' the whole row. */
+  junkColumn: number;
+}
 export interface LockRows extends PlanFields {
   kind: 'LockRows';
-  rowMarks: RowMarkClause[];
+  rowMarks: PlanRowMark[];
+}
+/** INSERT, UPDATE, DELETE. `lefttree` gives, for INSERT, the new rows with all columns of the table in order; for
+ *  UPDATE the new values of `updateColnos` and the row's ctid; for DELETE the ctid. */
+export interface ModifyTable extends PlanFields {
+  kind: 'ModifyTable';
+  operation: 'insert' | 'update' | 'delete';
+  canSetTag: boolean;
+  /** Range table index of the target. */
+  resultRelation: number;
+  /** UPDATE: column numbers by position in the subplan's rows. */
+  updateColnos: number[];
+  /** Column (from 0) of the subplan's rows that holds the ctid; -1 for INSERT. */
+  ctidColumn: number;
+  /** Over the new row (scan) and the subplan's row (outer); empty without RETURNING. */
+  returningList: TargetEntry[];
+  rowMarks: PlanRowMark[];
+  onConflictAction: 'none' | 'nothing' | 'update';
+  /** Unique indexes that decide; empty for all. */
+  arbiterIndexes: Oid[];
+  /** Over the existing row (scan) and the excluded one (inner). */
+  onConflictSet: TargetEntry[];
+  onConflictCols: number[];
+  onConflictWhere: Expr[];
+  withCheckOptions: WithCheckOption[];
 }
 export interface Limit extends PlanFields {
   kind: 'Limit';
@@ -332,6 +367,7 @@ export type Plan =
   | Unique
   | SetOp
   | LockRows
+  | ModifyTable
   | Limit;
 export type PlanKind = Plan['kind'];
 export type ScanPlan = Extract<Plan, { scanrelid: number }>;

@@ -1,0 +1,126 @@
+/** eval-plan-qual.ts — a row changed while we waited for it: does its newest version still belong to the result?
+ *
+ *  The subplan runs a second time, over an execution state of its own, in which the changed relation gives just the
+ *  newest version and every other relation the row that was joined with the old one. What comes out replaces the row
+ *  that the statement was about to work on.
+ *  Counterpart: EvalPlanQual() of src/backend/executor/execMain.c */
+import { heapDeform } from '#access/common/heap-tuple.ts';
+import { heapFetch } from '#access/heap/heap-fetch.ts';
+import { lockLatestVersion } from '#access/heap/lock-latest.ts';
+import type { LockTupleMode, LockWaitPolicy, TMResult } from '#access/heap/heap-types.ts';
+import type { RecordDatum, Tid } from '#adt/datum.ts';
+import { type ItemPointer, makeTid } from '#base/ids.ts';
+import { EState, type Row, type SubstituteRow } from '#executor/estate.ts';
+import type { PlanState } from '#executor/plan-state.ts';
+import type { Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
+import { releaseBuffer } from '#storage/buffer/buffer-pool.ts';
+import { SNAPSHOT_ANY } from '#transam/snapshot.ts';
+
+/** A version of a row, copied out of its page. */
+export interface RowVersion {
+  readonly row: Row;
+  readonly tid: ItemPointer;
+  readonly tupleAt: number;
+}
+
+let start: (plan: Plan, estate: EState) => PlanState = () => {
+  throw new Error('the executor was not started');
+};
+/** How a plan is started: exec-procnode.ts, which imports the nodes that import this file. */
+export function setPlanStarter(by: (plan: Plan, estate: EState) => PlanState): void {
+  start = by;
+}
+
+export const tidOfDatum = (datum: Row[number]): ItemPointer => makeTid((datum as Tid).block, (datum as Tid).offset);
+
+export class EvalPlanQual {
+  readonly #parent: EState;
+  readonly #plan: Plan;
+  readonly #marks: readonly PlanRowMark[];
+  #estate: EState | null = null;
+  #state: PlanState | null = null;
+
+  constructor(parent: EState, plan: Plan, marks: readonly PlanRowMark[]) {
+    this.#parent = parent;
+    this.#plan = plan;
+    this.#marks = marks;
+  }
+
+  /** The subplan's row with `version` in place of the relation `rti`, null if it does not qualify any more. `others` is
+   *  the subplan's row of the first time. */
+  evaluate(rti: number, version: RowVersion, others: Row): Row | null {
+    const substitutes = new Map<number, SubstituteRow>();
+    for (const mark of this.#marks) {
+      if (mark.rti !== rti) substitutes.set(mark.rti, this.#sameRow(mark, others));
+    }
+    substitutes.set(rti, { row: version.row, tuple: version, given: false });
+    return this.#run(substitutes);
+  }
+
+  /** As evaluate(), with versions of several relations. */
+  evaluateAll(versions: ReadonlyMap<number, RowVersion>, others: Row): Row | null {
+    const substitutes = new Map<number, SubstituteRow>();
+    for (const mark of this.#marks) {
+      const version = versions.get(mark.rti);
+      substitutes.set(
+        mark.rti,
+        version === undefined ? this.#sameRow(mark, others) : { row: version.row, tuple: version, given: false },
+      );
+    }
+    return this.#run(substitutes);
+  }
+
+  #run(substitutes: Map<number, SubstituteRow>): Row | null {
+    const parent = this.#parent;
+    // A fresh state each time: conflicts are rare, and results kept by nodes belong to other rows.
+    const estate = new EState(parent.stmt, parent.params);
+    estate.snapshot = parent.snapshot;
+    estate.outputCid = parent.outputCid;
+    estate.makeSubPlan = parent.makeSubPlan;
+    for (let i = 0; i < parent.execParams.length; i++) estate.execParams[i] = parent.execParams[i]!;
+    estate.substitutes = substitutes;
+    this.end();
+    this.#estate = estate;
+    this.#state = start(this.#plan, estate);
+    return this.#state.next();
+  }
+
+  /** The row that a relation which is not locked contributed. */
+  #sameRow(mark: PlanRowMark, others: Row): SubstituteRow {
+    const value = others[mark.junkColumn] ?? null;
+    // The null-extended side of an outer join.
+    if (value === null) return { row: null, tuple: null, given: false };
+    if (mark.markType === 'copy') return { row: (value as RecordDatum).values.slice(), tuple: null, given: false };
+    const relation = this.#parent.relation(mark.rti);
+    const found = heapFetch(relation, SNAPSHOT_ANY, tidOfDatum(value), false);
+    if (!found.found) throw new Error('failed to fetch tuple for EvalPlanQual recheck');
+    const row: Row = new Array(relation.tupleDesc.natts).fill(null);
+    heapDeform(relation.tupleDesc, found.tupleAt, row.length, row);
+    releaseBuffer(found.buffer);
+    return { row, tuple: null, given: false };
+  }
+
+  end(): void {
+    const estate = this.#estate;
+    if (estate === null) return;
+    for (let i = estate.cleanups.length - 1; i >= 0; i--) estate.cleanups[i]!();
+    this.#estate = null;
+    this.#state = null;
+  }
+}
+
+/** Locks the newest version of a row and reads it. `result` is 'ok' if there is one. */
+export function lockVersion(
+  estate: EState,
+  rti: number,
+  tid: ItemPointer,
+  mode: LockTupleMode,
+  wait: LockWaitPolicy,
+): { result: TMResult; version: RowVersion | null } {
+  const relation = estate.relation(rti);
+  const locked = lockLatestVersion(relation, estate.snapshot!, tid, estate.outputCid, mode, wait);
+  if (locked.result !== 'ok') return { result: locked.result, version: null };
+  const row: Row = new Array(relation.tupleDesc.natts).fill(null);
+  heapDeform(relation.tupleDesc, locked.tupleAt, row.length, row);
+  return { result: 'ok', version: { row, tid: locked.tid, tupleAt: locked.tupleAt } };
+}
