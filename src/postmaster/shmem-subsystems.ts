@@ -12,6 +12,7 @@ import { autovacuumShmem } from '#storage/ipc/autovacuum-mailbox.ts';
 import { checkpointerShmem } from '#storage/ipc/checkpoint-mailbox.ts';
 import { archiverShmem } from '#storage/ipc/archive-mailbox.ts';
 import { backendIdShmem } from '#storage/ipc/backend-ids.ts';
+import { sinvalShmem } from '#storage/ipc/sinval.ts';
 import { lockShmem } from '#storage/lmgr/lock-table.ts';
 import { pmSignalShmem } from '#storage/ipc/pm-signal.ts';
 import { procSignalShmem } from '#storage/ipc/proc-signal.ts';
@@ -31,6 +32,7 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   walStatsShmem,
   bufferShmem,
   backendIdShmem,
+  sinvalShmem,
   lockShmem,
   procSignalShmem,
   backendStatusShmem,

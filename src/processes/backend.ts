@@ -22,6 +22,7 @@ import { waitLatchOrSocket, WL } from '#shm/wait-event-set.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 import { QUIT_REASON, quitReasonAt } from '#storage/ipc/pm-signal.ts';
 import { cancelByKey, processProcSignalBarrier, takeProcSignal } from '#storage/ipc/proc-signal.ts';
+import { handleCatchupInterrupt } from '#storage/ipc/sinval.ts';
 import {
   backendStatusInit,
   readBackendStatuses,
@@ -133,6 +134,7 @@ function installHooks(): void {
   let memoryReportPending = false;
   backendInterruptHooks.processProcSignal = () => {
     processProcSignalBarrier();
+    if (takeProcSignal('catchupInterrupt')) handleCatchupInterrupt();
     if (takeProcSignal('logMemoryContext')) memoryReportPending = true;
   };
   backendInterruptHooks.processPendingReasons = () => {

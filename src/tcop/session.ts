@@ -21,6 +21,8 @@ import { settings } from '#runtime/guc/guc.ts';
 import { registerGucHooks } from '#runtime/guc/records.ts';
 import { checkForInterrupts, holdInterrupts, resetInterruptHoldoffs, takeSignal } from '#runtime/interrupts.ts';
 import { disableAllTimeouts, disableTimeout, enableTimeoutAfter, TIMEOUT } from '#runtime/timeouts.ts';
+import { catchupInterruptPending } from '#storage/ipc/sinval.ts';
+import { acceptPendingInvalidations } from '#storage/lmgr/lmgr.ts';
 import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { execBind, execClose, execDescribe, execExecute, execParse } from '#tcop/extended-query.ts';
 import { execFunctionCall } from '#tcop/function-call.ts';
@@ -31,10 +33,12 @@ import { execSimpleQuery } from '#tcop/simple-query.ts';
 import { finishXactCommand, startXactCommand } from '#tcop/xact-command.ts';
 import {
   abortCurrentTransaction,
+  commitTransactionCommand,
   isAbortedTransactionBlockState,
   isTransactionOrTransactionBlock,
   isTransactionState,
   setStatementTimestamp,
+  startTransactionCommand,
   statementTimestamp,
   transactionBlockStatus,
 } from '#transam/xact.ts';
@@ -146,8 +150,19 @@ function readCommand(port: Port): number {
 export function processReadInterrupt(blocked: boolean): void {
   // Before the client is let in nothing but timeouts and termination can come, and a silent client must not hold them up.
   if (session.doingCommandRead || session.clientAuthInProgress) {
-    if (blocked) checkForInterrupts();
+    if (blocked) {
+      checkForInterrupts();
+      if (session.doingCommandRead && catchupInterruptPending()) catchUpWithInvalidations();
+    }
   } else if (blocked && diePending()) checkForInterrupts();
+}
+/** Others wait for us to read the queue of invalidation messages; the start of a transaction does that. */
+function catchUpWithInvalidations(): void {
+  if (isTransactionOrTransactionBlock()) acceptPendingInvalidations();
+  else {
+    startTransactionCommand();
+    commitTransactionCommand();
+  }
 }
 /** Port hook: interrupts while sending. The client may never read again, so nothing more is said to it. */
 export function processWriteInterrupt(blocked: boolean): void {

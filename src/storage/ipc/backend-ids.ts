@@ -13,6 +13,7 @@ import { maxBackends, procAt } from '#shm/proc.ts';
 import { PgProc } from '#shm/proc-layout.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import type { ShmemSubsystem } from '#shm/subsystem.ts';
+import { sharedInvalBackendCleanup, sharedInvalBackendInit } from '#storage/ipc/sinval.ts';
 
 /** Fixed slots after MaxBackends. 0-based. */
 export const AUXILIARY_SLOT = {
@@ -47,7 +48,9 @@ export function takeBackendId(): void {
   if (id > maxBackends())
     report('FATAL', { code: SQLSTATE.tooManyConnections, message: 'sorry, too many clients already' });
   adopt(id);
+  sharedInvalBackendInit(false);
   onShmemExit(() => {
+    sharedInvalBackendCleanup();
     lwLockAcquire(lock, 'exclusive');
     mem.i32[word(id)] = 0;
     lwLockRelease(lock);

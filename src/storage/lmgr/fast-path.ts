@@ -21,7 +21,7 @@ import { fastPathStrongAt, findLock, findProcLock, partitionLock } from '#storag
 import { LOCK_TAG, type LockTag } from '#storage/lmgr/lock-tag.ts';
 import { ProcLock } from '#storage/lmgr/lock-layout.ts';
 
-/** Slots of ours in use. */
+/** Slots of ours in use, or more: others may have emptied some. */
 let slotsUsed = 0;
 /** The strong lock whose counter we raised and which is not granted yet. */
 let strongInProgress: LocalLock | null = null;
@@ -60,13 +60,16 @@ export function fastPathAcquire(relation: number, mode: number, hash: number): b
 function noteInSlot(me: number, relation: number, mode: number): boolean {
   const { u8, view } = mem;
   let unused = -1;
+  // No more than `slotsUsed` are occupied: behind the last of these there is nothing to find.
+  let occupied = slotsUsed;
   for (let slot = 0; slot < FAST_PATH_SLOTS; slot++) {
     const modes = u8[me + MODES + slot]!;
     if (modes === 0) {
       if (unused < 0) unused = slot;
-      // Nothing lies beyond the last slot in use, and slots fill from the front: but holes occur, so look at all.
+      if (occupied === 0) break;
       continue;
     }
+    occupied--;
     if (view.getUint32(me + RELATIONS + 4 * slot, true) !== relation) continue;
     u8[me + MODES + slot] = modes | (1 << (mode - 1));
     return true;
@@ -86,24 +89,23 @@ export function fastPathRelease(relation: number, mode: number): boolean {
   lwLockRelease(me + FP_LOCK);
   return released;
 }
-/** The caller holds our fpInfoLock. Counts the slots anew: others empty slots too. */
+/** The caller holds our fpInfoLock. */
 export function clearSlot(me: number, relation: number, mode: number): boolean {
   const { u8, view } = mem;
   const bit = 1 << (mode - 1);
-  let found = false;
   let used = 0;
   for (let slot = 0; slot < FAST_PATH_SLOTS; slot++) {
-    let modes = u8[me + MODES + slot]!;
+    const modes = u8[me + MODES + slot]!;
     if (modes === 0) continue;
-    if (!found && (modes & bit) !== 0 && view.getUint32(me + RELATIONS + 4 * slot, true) === relation) {
-      modes &= ~bit;
-      u8[me + MODES + slot] = modes;
-      found = true;
-    }
-    if (modes !== 0) used++;
+    used++;
+    if ((modes & bit) === 0 || view.getUint32(me + RELATIONS + 4 * slot, true) !== relation) continue;
+    u8[me + MODES + slot] = modes & ~bit;
+    if (modes === bit) slotsUsed--;
+    return true;
   }
+  // Somebody moved it, and emptied the slot: now we know how many are left.
   slotsUsed = used;
-  return found;
+  return false;
 }
 
 // ── strong locks ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,8 @@ export function setInvalidationAcceptor(accept: () => void): void {
   acceptInvalidations = accept;
 }
 
+export const acceptPendingInvalidations = (): void => acceptInvalidations();
+
 /** Reused: lock.ts copies what it keeps. */
 const tag = new LockTag();
 

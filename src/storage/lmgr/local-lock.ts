@@ -17,8 +17,10 @@ export class LocalLock {
   procLock = 0;
   /** Total of all owners. */
   count = 0;
-  owners: (ResourceOwner | null)[] = [];
-  ownerCounts: number[] = [];
+  /** The first `ownerCount` of both arrays; they never shrink, because cutting an array costs more than a lock. */
+  readonly owners: (ResourceOwner | null)[] = [null];
+  readonly counts: number[] = [0];
+  ownerCount = 0;
   /** We raised the counter of strong locks for it. */
   holdsStrongCount = false;
   /** Invalidations sent before we got the lock have been read. */
@@ -29,12 +31,37 @@ export class LocalLock {
   index = -1;
 }
 
+/** A list that does not give its room back. */
+class LockList {
+  readonly items: LocalLock[] = [];
+  size = 0;
+
+  push(one: LocalLock): void {
+    if (this.size < this.items.length) this.items[this.size] = one;
+    else this.items.push(one);
+    this.size++;
+  }
+  pop(): LocalLock {
+    return this.items[--this.size]!;
+  }
+  /** The last one takes its place. */
+  remove(one: LocalLock): void {
+    let at = this.size - 1;
+    while (at >= 0 && this.items[at] !== one) at--;
+    if (at >= 0) this.items[at] = this.items[--this.size]!;
+  }
+}
+
 const INITIAL_BUCKETS = 64;
 let buckets: (LocalLock | null)[] = new Array<LocalLock | null>(INITIAL_BUCKETS).fill(null);
 /** All records in use, in no particular order. */
-export const live: LocalLock[] = [];
-const pool: LocalLock[] = [];
+const live = new LockList();
+const pool = new LockList();
 const POOL_MAX = 256;
+
+export const liveLockCount = (): number => live.size;
+/** Going from the last to the first, the one at hand may be dropped: the last takes its place. */
+export const liveLock = (index: number): LocalLock => live.items[index]!;
 
 export function findLocalLock(tag: LockTag, mode: number, hash: number): LocalLock | null {
   for (let one = buckets[(hash + mode) & (buckets.length - 1)]!; one !== null; one = one.next!)
@@ -45,17 +72,18 @@ export const hashOf = (tag: LockTag): number =>
   lockTagHash(tag.field1, tag.field2, tag.field3, tag.field4, tag.type, tag.method);
 
 export function makeLocalLock(tag: LockTag, mode: number, hash: number): LocalLock {
-  if (live.length >= buckets.length) grow();
-  const one = pool.pop() ?? new LocalLock();
+  if (live.size >= buckets.length) grow();
+  const one = pool.size > 0 ? pool.pop() : new LocalLock();
   one.tag.copyFrom(tag);
   one.mode = mode;
   one.hash = hash;
   one.lock = 0;
   one.procLock = 0;
   one.count = 0;
+  one.ownerCount = 0;
   one.holdsStrongCount = false;
   one.clear = false;
-  one.index = live.length;
+  one.index = live.size;
   live.push(one);
   const bucket = (hash + mode) & (buckets.length - 1);
   one.next = buckets[bucket]!;
@@ -64,7 +92,8 @@ export function makeLocalLock(tag: LockTag, mode: number, hash: number): LocalLo
 }
 function grow(): void {
   buckets = new Array<LocalLock | null>(buckets.length * 2).fill(null);
-  for (const one of live) {
+  for (let i = 0; i < live.size; i++) {
+    const one = live.items[i]!;
     const bucket = (one.hash + one.mode) & (buckets.length - 1);
     one.next = buckets[bucket]!;
     buckets[bucket] = one;
@@ -73,9 +102,7 @@ function grow(): void {
 
 /** Takes the record out of the tables; the caller has given back what it stood for. */
 export function dropLocalLock(one: LocalLock): void {
-  for (let i = one.owners.length - 1; i >= 0; i--) forgetInOwner(one.owners[i]!, one);
-  one.owners.length = 0;
-  one.ownerCounts.length = 0;
+  while (one.ownerCount > 0) removeOwner(one, one.ownerCount - 1);
   const bucket = (one.hash + one.mode) & (buckets.length - 1);
   let before = buckets[bucket]!;
   if (before === one) buckets[bucket] = one.next;
@@ -84,43 +111,39 @@ export function dropLocalLock(one: LocalLock): void {
     before.next = one.next;
   }
   one.next = null;
-  const last = live.pop()!;
+  const last = live.pop();
   if (last !== one) {
-    live[one.index] = last;
+    live.items[one.index] = last;
     last.index = one.index;
   }
   one.index = -1;
-  if (pool.length < POOL_MAX) pool.push(one);
+  if (pool.size < POOL_MAX) pool.push(one);
 }
 
 /** One more for this owner. */
 export function grantLocally(one: LocalLock, owner: ResourceOwner | null): void {
   one.count++;
-  const { owners } = one;
-  for (let i = 0; i < owners.length; i++) {
-    if (owners[i] !== owner) continue;
-    one.ownerCounts[i]!++;
+  for (let i = 0; i < one.ownerCount; i++) {
+    if (one.owners[i] !== owner) continue;
+    one.counts[i]!++;
     return;
   }
-  owners.push(owner);
-  one.ownerCounts.push(1);
+  one.owners[one.ownerCount] = owner;
+  one.counts[one.ownerCount] = 1;
+  one.ownerCount++;
   if (owner !== null) rememberInOwner(owner, one);
 }
 
 export function ownerIndex(one: LocalLock, owner: ResourceOwner | null): number {
-  const { owners } = one;
-  for (let i = owners.length - 1; i >= 0; i--) if (owners[i] === owner) return i;
+  for (let i = one.ownerCount - 1; i >= 0; i--) if (one.owners[i] === owner) return i;
   return -1;
 }
 export function removeOwner(one: LocalLock, at: number): void {
-  const owner = one.owners[at]!;
-  const lastOwner = one.owners.pop()!;
-  const lastCount = one.ownerCounts.pop()!;
-  if (at < one.owners.length) {
-    one.owners[at] = lastOwner;
-    one.ownerCounts[at] = lastCount;
-  }
-  forgetInOwner(owner, one);
+  forgetInOwner(one.owners[at]!, one);
+  const last = --one.ownerCount;
+  one.owners[at] = one.owners[last]!;
+  one.counts[at] = one.counts[last]!;
+  one.owners[last] = null;
 }
 export function replaceOwner(one: LocalLock, at: number, by: ResourceOwner | null): void {
   forgetInOwner(one.owners[at]!, one);
@@ -129,21 +152,18 @@ export function replaceOwner(one: LocalLock, at: number, by: ResourceOwner | nul
 }
 
 function rememberInOwner(owner: ResourceOwner, one: LocalLock): void {
-  const cache = owner.lockCache as LocalLock[] | null;
-  if (cache === null) owner.lockCache = [one];
-  else cache.push(one);
+  let cache = owner.lockCache as LockList | null;
+  if (cache === null) {
+    cache = new LockList();
+    owner.lockCache = cache;
+  }
+  cache.push(one);
 }
 function forgetInOwner(owner: ResourceOwner | null, one: LocalLock): void {
-  if (owner === null) return;
-  const cache = owner.lockCache as LocalLock[] | null;
-  if (cache === null) return;
-  const last = cache.length - 1;
-  const at = cache[last] === one ? last : cache.lastIndexOf(one);
-  if (at < 0) return;
-  const moved = cache.pop()!;
-  if (at < last) cache[at] = moved;
+  if (owner !== null) (owner.lockCache as LockList | null)?.remove(one);
 }
-/** The records of an owner; empty if it has none. The list changes while they are released. */
-export const locksOfOwner = (owner: ResourceOwner): readonly LocalLock[] =>
-  (owner.lockCache as LocalLock[] | null) ?? NONE;
-const NONE: readonly LocalLock[] = [];
+/** One of the records of an owner, null if it has none left. */
+export function anyLockOfOwner(owner: ResourceOwner): LocalLock | null {
+  const cache = owner.lockCache as LockList | null;
+  return cache === null || cache.size === 0 ? null : cache.items[cache.size - 1]!;
+}

@@ -12,7 +12,15 @@ import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { mem } from '#shm/memory.ts';
 import { procAt } from '#shm/proc.ts';
 import { clearSlot, eligibleForFastPath, fpInfoLockOf } from '#storage/lmgr/fast-path.ts';
-import { live, type LocalLock, locksOfOwner, ownerIndex, removeOwner, replaceOwner } from '#storage/lmgr/local-lock.ts';
+import {
+  anyLockOfOwner,
+  liveLock,
+  liveLockCount,
+  type LocalLock,
+  ownerIndex,
+  removeOwner,
+  replaceOwner,
+} from '#storage/lmgr/local-lock.ts';
 import { releaseLastOf, removeLocalLock } from '#storage/lmgr/lock.ts';
 import { LOCK_PARTITIONS, ProcLock } from '#storage/lmgr/lock-layout.ts';
 import { LOCK_METHOD, type LockMethod, lockModeName, MAX_LOCK_MODE } from '#storage/lmgr/lock-modes.ts';
@@ -41,8 +49,8 @@ export function lockReleaseAll(method: LockMethod, allLocks: boolean): void {
 function releaseLocalRecords(method: LockMethod, allLocks: boolean): void {
   const fastPathLock = fpInfoLockOf(myProcess.procNumber);
   let holdsFastPath = false;
-  for (let i = live.length - 1; i >= 0; i--) {
-    const local = live[i]!;
+  for (let i = liveLockCount() - 1; i >= 0; i--) {
+    const local = liveLock(i);
     // Left over from an acquisition that failed.
     if (local.count === 0) {
       removeLocalLock(local);
@@ -73,9 +81,9 @@ function releaseLocalRecords(method: LockMethod, allLocks: boolean): void {
 
 /** Takes all owners but the session off the record; false if the session holds it not. */
 function keepForSession(local: LocalLock): boolean {
-  for (let at = local.owners.length - 1; at >= 0; at--) if (local.owners[at] !== null) removeOwner(local, at);
-  if (local.owners.length === 0) return false;
-  local.count = local.ownerCounts[0]!;
+  for (let at = local.ownerCount - 1; at >= 0; at--) if (local.owners[at] !== null) removeOwner(local, at);
+  if (local.ownerCount === 0) return false;
+  local.count = local.counts[0]!;
   return true;
 }
 
@@ -131,10 +139,9 @@ export function procReleaseLocks(isCommit: boolean): void {
 
 /** pg_advisory_unlock_all(), DISCARD ALL: what the session holds of this method. */
 export function lockReleaseSession(method: LockMethod): void {
-  for (let i = live.length - 1; i >= 0; i--) {
-    const local = live[i];
-    if (local === undefined || local.tag.method !== method) continue;
-    releaseIfHeldBy(local, null);
+  for (let i = liveLockCount() - 1; i >= 0; i--) {
+    const local = liveLock(i);
+    if (local.tag.method === method) releaseIfHeldBy(local, null);
   }
 }
 /** The session ends. */
@@ -147,7 +154,7 @@ export function releaseLocksAtExit(): void {
 function releaseIfHeldBy(local: LocalLock, owner: ResourceOwner | null): void {
   const at = ownerIndex(local, owner);
   if (at < 0) return;
-  const mine = local.ownerCounts[at]!;
+  const mine = local.counts[at]!;
   if (mine < local.count) {
     local.count -= mine;
     removeOwner(local, at);
@@ -161,22 +168,18 @@ function releaseIfHeldBy(local: LocalLock, owner: ResourceOwner | null): void {
 
 /** A part of the transaction failed: its locks go. */
 export function lockReleaseOwner(owner: ResourceOwner): void {
-  const locks = locksOfOwner(owner);
-  for (let i = locks.length - 1; i >= 0; i = Math.min(i - 1, locks.length - 1)) releaseIfHeldBy(locks[i]!, owner);
+  for (let local = anyLockOfOwner(owner); local !== null; local = anyLockOfOwner(owner)) releaseIfHeldBy(local, owner);
 }
 /** A part of the transaction succeeded: its locks are its parent's. */
 export function lockReassignOwner(owner: ResourceOwner): void {
   const { parent } = owner;
   assert(parent !== null, 'the owner of a part has a parent');
-  const locks = locksOfOwner(owner);
-  for (let i = locks.length - 1; i >= 0; i = Math.min(i - 1, locks.length - 1)) {
-    const local = locks[i]!;
+  for (let local = anyLockOfOwner(owner); local !== null; local = anyLockOfOwner(owner)) {
     const at = ownerIndex(local, owner);
-    if (at < 0) continue;
     const parentAt = ownerIndex(local, parent);
     if (parentAt < 0) replaceOwner(local, at, parent);
     else {
-      local.ownerCounts[parentAt]! += local.ownerCounts[at]!;
+      local.counts[parentAt]! += local.counts[at]!;
       removeOwner(local, at);
     }
   }

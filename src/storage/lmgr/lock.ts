@@ -187,7 +187,7 @@ export function lockRelease(tag: LockTag, mode: LockMode, sessionLock: boolean):
   if (local === null || local.count <= 0) return notOwned(mode);
   const at = ownerIndex(local, sessionLock ? null : currentResourceOwner());
   if (at < 0) return notOwned(mode);
-  if (--local.ownerCounts[at]! === 0) removeOwner(local, at);
+  if (--local.counts[at]! === 0) removeOwner(local, at);
   if (--local.count > 0) return true;
   local.clear = false;
   return releaseLastOf(local);

@@ -5,7 +5,7 @@ import { monotonicMs } from '#platform/clock.ts';
 import { native, SIGNAL } from '#platform/native.ts';
 import { PgError, reportHooks } from '#runtime/error/report.ts';
 import { exitProcess, resetExitCallbacks } from '#runtime/exit-callbacks.ts';
-import { setConfigOption, settings } from '#runtime/guc/guc.ts';
+import { setConfigOption } from '#runtime/guc/guc.ts';
 import { clearInterruptPending, setInterruptHandler, takeSignal, useSignalWords } from '#runtime/interrupts.ts';
 import { becomeProcess, myProcess } from '#runtime/my-process.ts';
 import { ResourceOwner, setCurrentResourceOwner } from '#runtime/resource-owner.ts';
@@ -288,7 +288,11 @@ const scenarios: Record<string, () => object> = {
         lockRelease(advisory(1), 7, false);
       }),
     );
-    return { failures: reap([holder, ...waiters]), order: [0, 1, 2, 3].map((i) => get(10 + i)), usage: lockTableUsage() };
+    return {
+      failures: reap([holder, ...waiters]),
+      order: [0, 1, 2, 3].map((i) => get(10 + i)),
+      usage: lockTableUsage(),
+    };
   },
 
   /** Who waits for a virtual transaction goes on when it is over. */
@@ -327,7 +331,11 @@ const scenarios: Record<string, () => object> = {
     };
     const one = child(() => {
       share(
-        JSON.stringify({ fastPath: measure(relation(1), 1), table: measure(relation(1), 4), strong: measure(relation(1), 8) }),
+        JSON.stringify({
+          fastPath: measure(relation(1), 1),
+          table: measure(relation(1), 4),
+          strong: measure(relation(1), 8),
+        }),
         0,
       );
     });
@@ -361,5 +369,4 @@ function deadlock(count: number): object {
   return { failures, victims: get(1), winners: get(2), text, log, usage: lockTableUsage() };
 }
 
-void settings;
 console.log(JSON.stringify(scenarios[process.argv[2]!]!()));
