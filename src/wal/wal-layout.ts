@@ -99,5 +99,5 @@ export const RecoveryCtl = struct('XLogRecoveryCtl', 128, {
   currentChunkStartTime: f64(),
   /** PGPROC number of the process to wake for new WAL, -1 for none. */
   wakeupProc: i32(),
-  pad: bytes(36),
+  pad: bytes(44),
 });
