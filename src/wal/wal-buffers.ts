@@ -301,7 +301,8 @@ export function reopenForSyncMethod(): void {
   if (failed < 0) fileError('PANIC', `could not fsync file "${segmentFileName(openTimeline, openSegment)}"`, failed);
   closeWalFile();
 }
-/** A fork, a crash cycle: nothing of this is ours any more. */
+/** The log is about to be opened for insertion anew. */
 export function forgetWalBuffers(): void {
   cached[0] = -1;
+  closeWalFile();
 }
