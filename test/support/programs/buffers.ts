@@ -47,6 +47,8 @@ makeSharedPool(BUFFERS, processes + 3, 65_536);
 const area = shmemInitStruct('books', 60_000).at;
 const extensionLock = area;
 initializeLWLock(extensionLock, 100);
+const cleanupLock = area + 128;
+initializeLWLock(cleanupLock, 101);
 /** Word i of the books: per page the increments, per page the cleanups, then errors. */
 const word = (i: number): number => (area + 256 + 4 * i) >>> 2;
 const add = (i: number): number => Atomics.add(mem.i32, word(i), 1);
@@ -123,11 +125,14 @@ function backend(): void {
       if (conditionalLockBufferForCleanup(buffer)) cleanUp(buffer, block);
       else releaseBuffer(buffer);
     } else if (kind === 8 && block < PAGES / 2 && block % processes === 0) {
-      // Only one process may wait for a page's cleanup lock: table-level locks see to that in a server.
-      lwLockAcquire(extensionLock, 'exclusive');
-      lockBufferForCleanup(buffer);
-      cleanUp(buffer, block);
-      lwLockRelease(extensionLock);
+      // Only one process may wait for a page's cleanup lock: table-level locks see to that in a server. Nobody may hold a
+      // pin while it waits for that lock.
+      releaseBuffer(buffer);
+      lwLockAcquire(cleanupLock, 'exclusive');
+      const again = readBuffer(rel, 'u', FORK.main, block, RBM.normal, null);
+      lockBufferForCleanup(again);
+      cleanUp(again, block);
+      lwLockRelease(cleanupLock);
     } else if (kind === 9) extendGrown(buffer);
     else {
       lockBuffer(buffer, BUFFER_LOCK.share);
