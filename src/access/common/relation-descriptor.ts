@@ -12,8 +12,11 @@ import { INVALID_OID } from '#base/ids.ts';
 import { RBM, type ReadBufferMode } from '#storage/buffer/buffer-layout.ts';
 import { relationNblocks as bufferRelationNblocks, readBuffer } from '#storage/buffer/read-buffer.ts';
 import type { AccessStrategy } from '#storage/buffer/ring-strategy.ts';
+import { setFsmExtensionLock } from '#storage/freespace/free-space-map.ts';
+import { LOCK } from '#storage/lmgr/lock-modes.ts';
+import { type LockableRelation, lockRelationForExtension, unlockRelationForExtension } from '#storage/lmgr/lmgr.ts';
 import type { SmgrRelation } from '#storage/smgr/smgr.ts';
-import { smgrOpen } from '#storage/smgr/smgr.ts';
+import { smgrOpen, smgrSetOwner } from '#storage/smgr/smgr.ts';
 import { xlogIsNeeded, xlogLogicalInfoActive } from '#wal/insert.ts';
 
 export type AttAlign = 'c' | 's' | 'i' | 'd';
@@ -237,9 +240,22 @@ export interface Relation {
   amCache: unknown;
 }
 
-export function relationSmgr(rel: Relation): SmgrRelation {
-  return (rel.smgr ??= smgrOpen(rel.rnode, rel.backend));
+export const relationSmgr = (rel: Relation): SmgrRelation => rel.smgr ?? openSmgr(rel);
+function openSmgr(rel: Relation): SmgrRelation {
+  const smgr = smgrOpen(rel.rnode, rel.backend);
+  smgrSetOwner(rel, smgr);
+  smgr.unlogged = rel.persistence === 'u';
+  smgr.relationOid = rel.oid;
+  return smgr;
 }
+const lockable = (smgr: SmgrRelation): LockableRelation => ({
+  oid: smgr.relationOid,
+  isShared: smgr.rnode.dbNode === INVALID_OID,
+});
+setFsmExtensionLock({
+  lock: (smgr) => lockRelationForExtension(lockable(smgr), LOCK.exclusive),
+  unlock: (smgr) => unlockRelationForExtension(lockable(smgr), LOCK.exclusive),
+});
 /** RelationIsPermanent() and, with wal_level = minimal, not a file made in this very transaction. */
 export function relationNeedsWal(rel: Relation): boolean {
   return rel.persistence === 'p' && (xlogIsNeeded() || (rel.createSubid === 0 && rel.firstRelfilenodeSubid === 0));

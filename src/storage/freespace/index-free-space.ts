@@ -1,17 +1,25 @@
-/** index-free-space.ts — signatures first. */
-import type { BlockNumber } from '#base/ids.ts';
+/** index-free-space.ts — empty pages of an index, to be used again: the free space map with two values.
+ *  Counterpart: src/backend/storage/freespace/indexfsm.c */
+import { BLCKSZ, type BlockNumber, INVALID_BLOCK } from '#base/ids.ts';
+import {
+  freeSpaceMapVacuum,
+  getPageWithFreeSpace,
+  recordPageWithFreeSpace,
+} from '#storage/freespace/free-space-map.ts';
 import type { SmgrRelation } from '#storage/smgr/smgr.ts';
-import { report } from '#runtime/error/report.ts';
-import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-export function getFreeIndexPage(_rel: SmgrRelation): BlockNumber {
-  report('ERROR', { code: SQLSTATE.featureNotSupported, message: `getFreeIndexPage is not supported yet` });
+
+/** Takes a free page out of the map; INVALID_BLOCK if there is none. The caller checks that it is free in truth. */
+export function getFreeIndexPage(rel: SmgrRelation): BlockNumber {
+  const block = getPageWithFreeSpace(rel, BLCKSZ / 2);
+  if (block !== INVALID_BLOCK) recordUsedIndexPage(rel, block);
+  return block;
 }
-export function recordFreeIndexPage(_rel: SmgrRelation, _block: BlockNumber): void {
-  report('ERROR', { code: SQLSTATE.featureNotSupported, message: `recordFreeIndexPage is not supported yet` });
+export function recordFreeIndexPage(rel: SmgrRelation, block: BlockNumber): void {
+  recordPageWithFreeSpace(rel, block, BLCKSZ - 1);
 }
-export function recordUsedIndexPage(_rel: SmgrRelation, _block: BlockNumber): void {
-  report('ERROR', { code: SQLSTATE.featureNotSupported, message: `recordUsedIndexPage is not supported yet` });
+export function recordUsedIndexPage(rel: SmgrRelation, block: BlockNumber): void {
+  recordPageWithFreeSpace(rel, block, 0);
 }
-export function indexFreeSpaceMapVacuum(_rel: SmgrRelation): void {
-  report('ERROR', { code: SQLSTATE.featureNotSupported, message: `indexFreeSpaceMapVacuum is not supported yet` });
+export function indexFreeSpaceMapVacuum(rel: SmgrRelation): void {
+  freeSpaceMapVacuum(rel);
 }

@@ -5,7 +5,7 @@
  *  invalidation message. Sizes are remembered, and trusted only in recovery, where nobody else extends.
  *  What lies above (the buffer pool, invalidation messages) hangs itself in by `setSmgrHooks`.
  *  Counterpart: src/backend/storage/smgr/smgr.c */
-import { ALL_FORKS, type BlockNumber, type ForkNumber, INVALID_BLOCK, type RelFileNode } from '#base/ids.ts';
+import { ALL_FORKS, type BlockNumber, type ForkNumber, INVALID_BLOCK, type Oid, type RelFileNode } from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import {
   mdClose,
@@ -43,6 +43,8 @@ export class SmgrRelation {
   readonly segments: readonly [number[], number[], number[], number[]] = [[], [], [], []];
   /** Its pages are not WAL-logged and vanish in a crash; set by whoever knows the relation. */
   unlogged = false;
+  /** pg_class.oid, by which locks name the relation; set by whoever knows it. */
+  relationOid: Oid;
   owner: SmgrOwner | null = null;
   /** Next one with the same relNode (smgr.ts). */
   next: SmgrRelation | null = null;
@@ -50,7 +52,9 @@ export class SmgrRelation {
     readonly rnode: RelFileNode,
     /** -1 permanent, else the backend whose temporary relation it is. */
     readonly backend: number,
-  ) {}
+  ) {
+    this.relationOid = rnode.relNode;
+  }
 }
 
 /** Persistence as pg_class has it. */
