@@ -321,6 +321,8 @@ export interface ModifyTable extends PlanFields {
   onConflictSet: TargetEntry[];
   onConflictCols: number[];
   onConflictWhere: Expr[];
+  /** Range table index of `excluded`, 0 if there is none. */
+  excludedRelation: number;
   withCheckOptions: WithCheckOption[];
 }
 export interface Limit extends PlanFields {

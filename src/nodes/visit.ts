@@ -317,6 +317,17 @@ export function mapQuery(query: Query, f: (expr: Expr) => Expr, sub: (query: Que
     ...query,
     targetList: mapTargets(query.targetList, f),
     returningList: mapTargets(query.returningList, f),
+    onConflict:
+      query.onConflict === null
+        ? null
+        : {
+            ...query.onConflict,
+            arbiterElems: query.onConflict.arbiterElems.map(f),
+            arbiterWhere: mapNullable(query.onConflict.arbiterWhere, f),
+            onConflictSet: mapTargets(query.onConflict.onConflictSet, f),
+            onConflictWhere: mapNullable(query.onConflict.onConflictWhere, f),
+          },
+    withCheckOptions: query.withCheckOptions.map((option) => ({ ...option, qual: mapNullable(option.qual, f) })),
     jointree: mapFromNode(query.jointree, f) as Query['jointree'],
     havingQual: mapNullable(query.havingQual, f),
     limitOffset: mapNullable(query.limitOffset, f),

@@ -513,7 +513,7 @@ function finishStages(upper: Upper, input: Plan): Plan {
   if (sets && !early) plan = projectSets(plan, targets, functionRows);
   if (query.rowMarks.length > 0) {
     plan = setOrder(
-      { kind: 'LockRows', ...baseFields(passTargets(plan), plan), planWidth: plan.planWidth, rowMarks: query.rowMarks },
+      { kind: 'LockRows', ...baseFields(passTargets(plan), plan), planWidth: plan.planWidth, rowMarks: root.rowMarks },
       orderOf(plan),
     );
     plan.totalCost += cpuTupleCost() * plan.planRows;

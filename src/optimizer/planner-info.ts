@@ -6,7 +6,7 @@ import { typeRow } from '#catalog/syscache.ts';
 import type { BoundParams } from '#nodes/exec-nodes.ts';
 import { equal, exprCollation, exprType, exprTypmod, makeTargetEntry } from '#nodes/node-funcs.ts';
 import type { Query, RangeTblEntry } from '#nodes/parse-nodes.ts';
-import type { Plan } from '#nodes/plan-nodes.ts';
+import type { Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
 import type { Aggref, Expr, GroupingFunc, Param, SubPlan, TargetEntry, Var } from '#nodes/primitives.ts';
 
 export interface PlannerGlobal {
@@ -41,6 +41,10 @@ export interface PlannerInfo {
   /** Fraction or count of rows wanted: 0 all, < 1 fraction, else rows. */
   tupleFraction: number;
   limitTuples: number;
+  /** Of a level that changes or locks rows (optimizer/modify.ts). */
+  rowMarks: PlanRowMark[];
+  updateColnos: number[];
+  ctidColumn: number;
 }
 
 export function makeRoot(glob: PlannerGlobal, query: Query, parent: PlannerInfo | null): PlannerInfo {
@@ -56,6 +60,9 @@ export function makeRoot(glob: PlannerGlobal, query: Query, parent: PlannerInfo 
     nonRecursivePlan: null,
     tupleFraction: 0,
     limitTuples: -1,
+    rowMarks: [],
+    updateColnos: [],
+    ctidColumn: -1,
   };
 }
 

@@ -4,7 +4,7 @@
  *  An upper node finds each expression, or failing that its parts, in the target list of its child.
  *  Counterpart: src/backend/optimizer/plan/setrefs.c, SS_finalize_plan() of plan/subselect.c */
 import { equal, exprCollation, exprType, exprTypmod, makeVar } from '#nodes/node-funcs.ts';
-import type { Plan } from '#nodes/plan-nodes.ts';
+import type { ModifyTable, Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
 import { type Expr, INNER_VAR, OUTER_VAR, type TargetEntry, type Var, type WindowFunc } from '#nodes/primitives.ts';
 import { forEachChild, mapChildren, mapTargets } from '#nodes/visit.ts';
 import type { PlannerGlobal, PlannerInfo } from '#optimizer/planner-info.ts';
@@ -134,12 +134,20 @@ function setRefs(plan: Plan, pass: Pass): Plan {
     case 'Material':
     case 'Unique':
     case 'SetOp':
-    case 'LockRows':
       return {
         ...plan,
         targetlist: passThrough(plan.targetlist, plan.lefttree!, pass),
         lefttree: setRefs(plan.lefttree!, pass),
       };
+    case 'LockRows':
+      return {
+        ...plan,
+        targetlist: passThrough(plan.targetlist, plan.lefttree!, pass),
+        rowMarks: shiftMarks(plan.rowMarks, pass),
+        lefttree: setRefs(plan.lefttree!, pass),
+      };
+    case 'ModifyTable':
+      return modifyRefs(plan, pass);
     case 'Limit':
       return {
         ...plan,
@@ -186,6 +194,38 @@ function setRefs(plan: Plan, pass: Pass): Plan {
     default:
       throw new Error(`references of a ${plan.kind} cannot be set`);
   }
+}
+
+const shiftMarks = (marks: readonly PlanRowMark[], pass: Pass): PlanRowMark[] =>
+  marks.map((mark) => ({ ...mark, rti: mark.rti + pass.offset }));
+
+/** RETURNING and ON CONFLICT see the target's row as a scan row; `excluded` is the inner row, and what else RETURNING
+ *  mentions comes from the subplan. */
+function modifyRefs(plan: ModifyTable, pass: Pass): Plan {
+  const child = plan.lefttree!;
+  const rest = upperExpr(child.targetlist, null, pass);
+  const shift = scanExpr(pass);
+  const fix: Fix = (expr) => {
+    if (expr.kind !== 'Var') return expr.kind === 'Const' ? expr : mapChildren(expr, fix);
+    if (expr.varno === plan.resultRelation) return shift(expr);
+    if (expr.varno === plan.excludedRelation) return { ...expr, varno: INNER_VAR };
+    return rest(expr);
+  };
+  return {
+    ...plan,
+    resultRelation: plan.resultRelation + pass.offset,
+    excludedRelation: plan.excludedRelation === 0 ? 0 : plan.excludedRelation + pass.offset,
+    targetlist: mapTargets(plan.targetlist, fix),
+    returningList: mapTargets(plan.returningList, fix),
+    onConflictSet: mapTargets(plan.onConflictSet, fix),
+    onConflictWhere: plan.onConflictWhere.map(fix),
+    withCheckOptions: plan.withCheckOptions.map((option) => ({
+      ...option,
+      qual: option.qual === null ? null : fix(option.qual),
+    })),
+    rowMarks: shiftMarks(plan.rowMarks, pass),
+    lefttree: setRefs(child, pass),
+  };
 }
 
 function resultRefs(plan: Extract<Plan, { kind: 'Result' }>, pass: Pass): Plan {
@@ -358,6 +398,11 @@ export function forEachPlanExpr(plan: Plan, f: (expr: Expr) => void): void {
       plan.windowFuncs.forEach(f);
       if (plan.startOffset !== null) f(plan.startOffset);
       if (plan.endOffset !== null) f(plan.endOffset);
+      return;
+    case 'ModifyTable':
+      for (const entry of plan.onConflictSet) f(entry.expr);
+      plan.onConflictWhere.forEach(f);
+      for (const option of plan.withCheckOptions) if (option.qual !== null) f(option.qual);
       return;
     case 'Limit':
       if (plan.limitOffset !== null) f(plan.limitOffset);
