@@ -43,8 +43,8 @@ const NOT_WAITING = 0;
 const WAITING = 1;
 const PENDING_WAKEUP = 2;
 
-/** What this process holds, in order of acquisition. */
-const heldLocks = new Int32Array(MAX_SIMUL_LWLOCKS);
+/** What this process holds, in order of acquisition. Unsigned: offsets reach 4 GiB. */
+const heldLocks = new Uint32Array(MAX_SIMUL_LWLOCKS);
 const heldModes = new Uint8Array(MAX_SIMUL_LWLOCKS);
 let heldCount = 0;
 
@@ -64,16 +64,19 @@ export function forgetHeldLWLocks(): void {
 
 /** True if the lock could not be had. */
 function attempt(lock: number, mode: number): boolean {
+  const { i32 } = mem;
   const word = (lock + STATE) >>> 2;
-  let old = Atomics.load(mem.i32, word);
-  for (;;) {
-    const free = mode === MODE_EXCLUSIVE ? (old & LW_LOCK_MASK) === 0 : (old & LW_VAL_EXCLUSIVE) === 0;
-    if (!free) return true;
-    const next = old + (mode === MODE_EXCLUSIVE ? LW_VAL_EXCLUSIVE : LW_VAL_SHARED);
-    const seen = Atomics.compareExchange(mem.i32, word, old, next);
+  const busy = mode === MODE_EXCLUSIVE ? LW_LOCK_MASK : LW_VAL_EXCLUSIVE;
+  const share = mode === MODE_EXCLUSIVE ? LW_VAL_EXCLUSIVE : LW_VAL_SHARED;
+  // A plain read (an atomic one costs ten times as much) is a guess that the exchange proves. Only "busy" must be a fact.
+  let old = i32[word]!;
+  if ((old & busy) !== 0) old = Atomics.load(i32, word);
+  while ((old & busy) === 0) {
+    const seen = Atomics.compareExchange(i32, word, old, old + share);
     if (seen === old) return false;
     old = seen;
   }
+  return true;
 }
 
 function remember(lock: number, mode: number): void {
@@ -239,7 +242,9 @@ export function lwLockAcquireOrWait(lock: number, mode: LWLockMode): boolean {
 }
 
 function forget(lock: number): number {
-  for (let i = heldCount - 1; i >= 0; i--) {
+  // Mostly the latest.
+  if (heldCount > 0 && heldLocks[heldCount - 1] === lock) return heldModes[--heldCount]!;
+  for (let i = heldCount - 2; i >= 0; i--) {
     if (heldLocks[i] !== lock) continue;
     const mode = heldModes[i]!;
     heldCount--;
@@ -255,7 +260,7 @@ function forget(lock: number): number {
 export function lwLockRelease(lock: number): void {
   const mode = forget(lock);
   const delta = mode === MODE_EXCLUSIVE ? LW_VAL_EXCLUSIVE : LW_VAL_SHARED;
-  const now = LWLock.state.add(mem, lock, -delta) - delta;
+  const now = Atomics.sub(mem.i32, (lock + STATE) >>> 2, delta) - delta;
   const wakeable = LW_FLAG_HAS_WAITERS | LW_FLAG_RELEASE_OK;
   if ((now & wakeable) === wakeable && (now & LW_LOCK_MASK) === 0) wakeUp(lock);
   resumeInterrupts();

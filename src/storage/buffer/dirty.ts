@@ -43,7 +43,7 @@ export function markBufferDirty(buffer: Buffer): void {
   assert(bufferIsExclusiveLocked(buffer), 'buffer is locked exclusively');
   const desc = descriptorAt(buffer - 1);
   const word = (desc + DESC_STATE) >>> 2;
-  let old = Atomics.load(mem.i32, word);
+  let old = mem.i32[word]!;
   for (;;) {
     if ((old & BM_LOCKED) !== 0) old = waitHeaderUnlocked(desc);
     const seen = Atomics.compareExchange(mem.i32, word, old, old | BOTH);
