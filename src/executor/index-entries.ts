@@ -9,8 +9,10 @@ import { makeScanKey, SK, type ScanKey } from '#access/common/scan-key.ts';
 import type { Datum } from '#adt/datum.ts';
 import { typeInfo } from '#adt/fmgr.ts';
 import { INVALID_TID, type ItemPointer, type Oid } from '#base/ids.ts';
+import { INVALID_XID } from '#base/xid.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
-import { exclusionOperators, indexList, uniqueStrategyOperators } from '#catalog/index-catalog.ts';
+import { relationGetIndexList } from '#catalog/relcache.ts';
+import { type ConflictOperator, exclusionOperators, uniqueOperators } from '#executor/index-operators.ts';
 import { type Eval, type EState, ExprContext, type Row } from '#executor/estate.ts';
 import { compileOver } from '#executor/stored-expr.ts';
 import { stringToNode } from '#nodes/node-text.ts';
@@ -32,13 +34,7 @@ export interface IndexMaker {
   values(row: Row, context: ExprContext, out: Datum[]): void;
   readonly predicate: Eval | null;
   /** Per key column: the operator function of an exclusion constraint; null for other indexes. */
-  readonly exclusion: readonly ExclusionKey[] | null;
-}
-export interface ExclusionKey {
-  readonly strategy: number;
-  readonly procOid: Oid;
-  readonly subtype: Oid;
-  test(a: Datum, b: Datum, collation: Oid): boolean;
+  readonly exclusion: readonly ConflictOperator[] | null;
 }
 
 const makers = new WeakMap<TupleDesc, Map<Oid, Omit<IndexMaker, 'index'>>>();
@@ -102,7 +98,7 @@ function makeMaker(heap: Relation, index: Relation): Omit<IndexMaker, 'index'> {
     info,
     values,
     predicate,
-    exclusion: desc.exclusion ? exclusionOperators(index.oid) : null,
+    exclusion: desc.exclusion ? exclusionOperators(index) : null,
   };
 }
 
@@ -119,7 +115,7 @@ export class IndexSet {
     readonly context: ExprContext,
   ) {
     this.makers = heap.hasIndex
-      ? indexList(heap)
+      ? relationGetIndexList(heap)
           .map((oid) => relationOpen(oid, ROW_EXCLUSIVE))
           .map((index) => indexMaker(heap, index))
       : [];
@@ -195,7 +191,7 @@ export class IndexSet {
   ): boolean {
     const { index } = maker;
     const desc = index.index!;
-    const operators = maker.exclusion ?? uniqueStrategyOperators(index);
+    const operators = maker.exclusion ?? uniqueOperators(index);
     const keys: ScanKey[] = [];
     for (let i = 0; i < desc.nKeyAtts; i++) {
       // Nulls conflict with nothing, unless the index says that they are equal.
@@ -214,7 +210,7 @@ export class IndexSet {
     for (;;) {
       const snapshot = initDirtySnapshot();
       const scan = indexBeginScan(this.heap, index, snapshot, keys);
-      let waitFor = 0;
+      let waitFor = INVALID_XID;
       let speculative = 0;
       let conflict = INVALID_TID;
       try {
@@ -223,7 +219,7 @@ export class IndexSet {
           if (fetch.tid === own) continue;
           heapDeform(this.heap.tupleDesc, fetch.tupleAt, existing.length, existing);
           maker.values(existing, this.context, found);
-          if (scan.recheck && !conflicts(operators, desc.collations, found, values, desc.nKeyAtts)) continue;
+          if (scan.recheck && !conflicts(operators, found, values)) continue;
           const busy = snapshot.xmin !== 0 ? snapshot.xmin : snapshot.xmax;
           if (busy !== 0 && wait !== 'noWait') {
             waitFor = busy;
@@ -237,9 +233,9 @@ export class IndexSet {
       } finally {
         indexEndScan(scan);
       }
-      if (waitFor !== 0) {
+      if (waitFor !== INVALID_XID) {
         if (speculative !== 0) speculativeInsertionWait(waitFor, speculative);
-        else xactLockTableWait(waitFor, this.heap, INVALID_TID, 'recheckExclusionConstraint');
+        else xactLockTableWait(waitFor, this.heap.name, INVALID_TID, 'recheckExclusionConstr');
         continue;
       }
       this.conflictTid = conflict;
@@ -249,17 +245,15 @@ export class IndexSet {
 }
 
 function conflicts(
-  operators: readonly ExclusionKey[],
-  collations: readonly Oid[],
+  operators: readonly ConflictOperator[],
   existing: readonly Datum[],
   fresh: readonly Datum[],
-  count: number,
 ): boolean {
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < operators.length; i++) {
     const a = existing[i]!;
     const b = fresh[i]!;
     if (a === null || b === null) return false;
-    if (!operators[i]!.test(a, b, collations[i]!)) return false;
+    if (!operators[i]!.test(a, b)) return false;
   }
   return true;
 }

@@ -289,7 +289,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     columns: readonly number[],
     recheckRow: Row | null,
   ): Row | null {
-    const { plan, estate, context } = this;
+    const { estate, context } = this;
     const relation = this.#relation;
     let tid = firstTid;
     let old = firstOld;

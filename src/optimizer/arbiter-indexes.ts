@@ -5,7 +5,7 @@
  *  Counterpart: infer_arbiter_indexes() of src/backend/optimizer/util/plancat.c */
 import type { Oid } from '#base/ids.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
-import { indexList } from '#catalog/index-catalog.ts';
+import { relationGetIndexList } from '#catalog/relcache.ts';
 import { constraintRow } from '#catalog/syscache.ts';
 import { equal, implicitAnd } from '#nodes/node-funcs.ts';
 import { stringToNode } from '#nodes/node-text.ts';
@@ -54,7 +54,7 @@ export function inferArbiterIndexes(root: PlannerInfo): Oid[] {
       });
     }
     const found: Oid[] = [];
-    for (const oid of indexList(heap)) {
+    for (const oid of relationGetIndexList(heap)) {
       const index = relationOpen(oid, ACCESS_SHARE);
       const desc = index.index!;
       relationClose(index, 0);
