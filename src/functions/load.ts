@@ -1,5 +1,7 @@
 /** load.ts — every file of functions/ that registers functions, imported for that effect. Kept sorted. */
 import '#functions/activity.ts';
+import '#functions/bgwriter-functions.ts';
+import '#functions/buffer-cache.ts';
 import '#functions/guc-functions.ts';
 import '#functions/log-functions.ts';
 import '#functions/memory.ts';

@@ -56,12 +56,6 @@ const ZERO = [
   'pg_stat_get_db_tuples_inserted',
   'pg_stat_get_db_tuples_returned',
   'pg_stat_get_db_tuples_updated',
-  'pg_stat_get_bgwriter_buf_written_checkpoints',
-  'pg_stat_get_bgwriter_buf_written_clean',
-  'pg_stat_get_bgwriter_maxwritten_clean',
-  'pg_stat_get_buf_alloc',
-  'pg_stat_get_buf_fsync_backend',
-  'pg_stat_get_buf_written_backend',
 ] as const;
 
 /** Times of what never happened, functions that were never counted (track_functions counts none of ours), checksums that

@@ -41,7 +41,7 @@ export const node = (relNode: number): RelFileNode => ({
 
 /** Bytes of shared memory that the subsystems and `extra` need. */
 function announce(buffers: number, processes: number, extra: number): number {
-  setConfigOption('shared_buffers', String(buffers), 'postmaster', 'argv');
+  setConfigOption('shared_buffers', String(buffers), 'postmaster', 'commandLine');
   setConfigOption('temp_buffers', '100', 'user', 'session');
   useSignalWords(new Int32Array(native.signalWords()));
   setProcCounts({ client: processes, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0, prepared: 0 });
