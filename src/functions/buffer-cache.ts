@@ -7,9 +7,11 @@ import { type Relation, relationNblocks, relationSmgr, relReadBuffer } from '#ac
 import type { Datum } from '#adt/datum.ts';
 import { registerBuiltins, registerSetBuiltins, type SetIterator } from '#adt/fmgr.ts';
 import { BLCKSZ, type BlockNumber, FORK, type ForkNumber, type Oid } from '#base/ids.ts';
-import { mayReadRelation } from '#catalog/acl-check.ts';
+import { hasRight } from '#catalog/acl.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
+import { isSuperuserOid } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
+import { classRow } from '#catalog/syscache.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
@@ -76,6 +78,14 @@ function forkNumber(name: string): ForkNumber {
   return invalid('invalid fork name', 'Valid fork names are "main", "fsm", "vm", and "init".');
 }
 
+/** On the whole relation: a right on some column is not enough. */
+function maySelect(oid: Oid): boolean {
+  const role = sessionIdentity.userOid;
+  if (isSuperuserOid(role)) return true;
+  const row = classRow(oid);
+  return row !== undefined && hasRight({ letter: 'r', owner: row.relowner, acl: row.relacl }, role, 'r', false);
+}
+
 const STORAGE_KINDS = 'ritmS';
 
 function prewarm(
@@ -92,7 +102,7 @@ function prewarm(
   if (forkName === null) return invalid('relation fork cannot be null');
   const fork = forkNumber(forkName);
   const rel = relationOpen(oid, LOCK.accessShare);
-  if (!mayReadRelation(oid, sessionIdentity.userOid, []))
+  if (!maySelect(oid))
     report('ERROR', {
       code: SQLSTATE.insufficientPrivilege,
       message: `permission denied for ${rel.kind === 'i' ? 'index' : 'table'} ${rel.name}`,
