@@ -7,6 +7,7 @@ import type { ArrayDatum } from '#adt/datum.ts';
 import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { isSuperuserOid, roleByName, roleByOid, rolesOf } from '#catalog/roles.ts';
+import { OID_MARK } from '#catalog/rows.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -72,13 +73,14 @@ export function formatAclItem(item: AclItem): string {
 const BOOTSTRAP = 10 as Oid;
 export function parseAclItem(text: string): AclItem {
   const match =
-    /^\s*(?:(?:group|user)\s+)?("(?:[^"]|"")*"|[A-Za-z0-9_\u0080-\uffff]*)\s*=([^/]*)(?:\/("(?:[^"]|"")*"|\S+))?\s*$/.exec(
+    /^\s*(?:(?:group|user)\s+)?("(?:[^"]|"")*"|\u0001?[A-Za-z0-9_\u0080-\uffff]*)\s*=([^/]*)(?:\/("(?:[^"]|"")*"|\S+))?\s*$/.exec(
       text,
     );
   if (match === null) {
     return report('ERROR', { code: SQLSTATE.invalidTextRepresentation, message: 'missing "=" sign' });
   }
   const role = (word: string): Oid => {
+    if (word.startsWith(OID_MARK)) return Number(word.slice(1)) as Oid;
     const name = word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word;
     const found = roleByName(name);
     if (found === undefined) {

@@ -1,7 +1,8 @@
 /** function-result.ts — which columns a function gives: one scalar, those of a composite type, or its OUT arguments.
  *  Counterpart: src/backend/utils/fmgr/funcapi.c */
 import type { Oid } from '#base/ids.ts';
-import { TYPE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { RELATION, TYPE } from '#catalog/oids.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { arrayTypeOf, attributes, baseType, elementType, rangeRow, typeCollation, typeRow } from '#catalog/syscache.ts';
 
@@ -20,6 +21,7 @@ export type FunctionResult =
   | { readonly kind: 'other' };
 
 const columnsOfRelation = new Map<Oid, ResultColumns>();
+forgetOnChange([RELATION.pgAttribute, RELATION.pgClass], () => columnsOfRelation.clear());
 /** Columns of a composite type's relation (dropped ones included, with type 0). */
 export function relationColumns(relid: Oid): ResultColumns {
   let found = columnsOfRelation.get(relid);
@@ -68,6 +70,7 @@ export function functionResult(
 }
 
 const outCache = new Map<Oid, ResultColumns>();
+forgetOnChange([RELATION.pgProc], () => outCache.clear());
 function outColumns(proc: ProcRow, actual: readonly Oid[]): ResultColumns | null {
   if (proc.prorettype !== TYPE.record || proc.proallargtypes === null || proc.proargmodes === null) return null;
   const hit = outCache.get(proc.oid);

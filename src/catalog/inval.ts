@@ -204,8 +204,8 @@ const CLASS_IS_SHARED = 15;
 const CONSTRAINT_TYPE = 4;
 const CONSTRAINT_RELID = 8;
 
-/** Called before anything is noted about a catalog's tuple: the facts may stop being true (catalog-state.ts). */
-export type CatalogWriteListener = (catalog: Oid, tupleAt: number, newTupleAt: number, isInsert: boolean) => void;
+/** Told of every tuple of a catalog that is written: the facts may stop being true (catalog-state.ts). */
+export type CatalogWriteListener = (catalog: Oid, tupleAt: number) => void;
 let writeListener: CatalogWriteListener = () => {};
 export function setCatalogWriteListener(listener: CatalogWriteListener): void {
   writeListener = listener;
@@ -213,16 +213,12 @@ export function setCatalogWriteListener(listener: CatalogWriteListener): void {
 
 /** A tuple of a catalog was inserted or is about to be deleted, or (with `newTupleAt`) replaced; addresses in `mem`. */
 export function cacheInvalidateHeapTuple(catalog: Oid, tupleAt: number, newTupleAt = 0): void {
+  writeListener(catalog, tupleAt);
   prepare();
   if (invalidatesSnapshotsOnly(catalog)) registerSnapshot(databaseOf(catalog), catalog);
   else registerCatcaches(catalog, tupleAt, newTupleAt);
   const described = describedRelation(catalog, tupleAt);
   if (described !== undefined) registerRelcache(described.database, described.relid);
-}
-/** To be called for every tuple of a catalog that the heap writes: insertion, deletion, update. */
-export function catalogTupleWritten(catalog: Oid, tupleAt: number, newTupleAt: number, isInsert: boolean): void {
-  writeListener(catalog, tupleAt, newTupleAt, isInsert);
-  cacheInvalidateHeapTuple(catalog, tupleAt, newTupleAt);
 }
 /** All caches over one catalog: VACUUM FULL, CLUSTER of it. */
 export function cacheInvalidateCatalog(catalogId: Oid): void {

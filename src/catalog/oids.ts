@@ -175,3 +175,13 @@ export const FIRST_NORMAL_OID = 16384;
 /** Objects below it belong to the system for ever; relations below it are catalogs. */
 export const FIRST_UNPINNED_OID = 12000;
 export const isCatalogRelationOid = (relid: Oid): boolean => relid < FIRST_UNPINNED_OID;
+/** Types of catalog columns whose Datums are numbers. */
+export const NUMBER_COLUMNS: ReadonlySet<Oid> = new Set([
+  TYPE.oid,
+  TYPE.regproc,
+  TYPE.xid,
+  TYPE.int2,
+  TYPE.int4,
+  TYPE.int8,
+  TYPE.float4,
+]);

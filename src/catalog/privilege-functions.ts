@@ -16,7 +16,6 @@ import {
   type ProtectedObject,
   rightName,
 } from '#catalog/acl.ts';
-import { type CatalogName, factTable, parseSimpleArray } from '#catalog/facts.ts';
 import { findProcedureByText, findRelationByText, parseTypeText } from '#catalog/reg-types.ts';
 import { getRole, hasPrivilegesOfRole, isMemberOfRole } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
@@ -27,9 +26,19 @@ import { SQLSTATE, type SqlState } from '#runtime/error/sqlstate.ts';
 
 const missing = (code: SqlState, message: string): never => report('ERROR', { code, message });
 
+const STORES = {
+  pg_class: store.class,
+  pg_database: store.database,
+  pg_proc: store.proc,
+  pg_language: store.language,
+  pg_namespace: store.namespace,
+  pg_tablespace: store.tablespace,
+  pg_type: store.type,
+} as const;
+
 interface ObjectKind {
   readonly letter: string;
-  readonly catalog: CatalogName;
+  readonly catalog: keyof typeof STORES;
   readonly aclColumn: string;
   readonly ownerColumn: string;
   readonly rights: readonly string[];
@@ -112,22 +121,14 @@ const KINDS: Readonly<Record<string, ObjectKind>> = {
   },
 };
 
-const rowIndexes = new Map<CatalogName, Map<number, number>>();
 function protectedObject(kind: ObjectKind, oid: Oid): ProtectedObject | undefined {
-  const table = factTable(kind.catalog);
-  let index = rowIndexes.get(kind.catalog);
-  if (index === undefined) {
-    index = table.uniqueIndex('oid');
-    rowIndexes.set(kind.catalog, index);
-  }
-  const row = index.get(oid);
+  const row: object | undefined = STORES[kind.catalog].byOid(oid);
   if (row === undefined) return undefined;
-  const acl = table.field(row, table.columnIndex(kind.aclColumn));
-  const letter = kind.catalog === 'pg_class' && classRow(oid)?.relkind === 'S' ? 's' : kind.letter;
+  const columns = row as Record<string, unknown>;
   return {
-    letter,
-    owner: Number(table.field(row, table.columnIndex(kind.ownerColumn))) as Oid,
-    acl: acl === null ? null : parseSimpleArray(acl),
+    letter: columns['relkind'] === 'S' ? 's' : kind.letter,
+    owner: columns[kind.ownerColumn] as Oid,
+    acl: columns[kind.aclColumn] as readonly string[] | null,
   };
 }
 

@@ -1,23 +1,18 @@
 /** roles.ts — the roles of the cluster, looked up by name and oid, and who is a member of whom.
  *
- *  Read from $PGDATA/global/pg_auth (format in roles-file.ts) when the server starts and again at every reload; a file
- *  that cannot be read at a reload leaves the known roles in place. Before any cluster is known the initial roles of a
- *  fresh one answer.
- *  Counterpart: src/backend/utils/adt/acl.c (membership), src/backend/libpq/crypt.c (secrets) */
+ *  They are rows of pg_authid and pg_auth_members, which every process can read before it has chosen a database. Where
+ *  no tables can be read (the postmaster, tests) the facts answer, which know a superuser called postgres.
+ *  Counterpart: src/backend/utils/adt/acl.c (membership), src/backend/utils/misc/superuser.c, src/backend/libpq/crypt.c */
 import type { Oid } from '#base/ids.ts';
-import {
-  formatRoleFile,
-  initialRoles,
-  type Membership,
-  parseRoleFile,
-  type Role,
-  type RoleFile,
-} from '#catalog/roles-file.ts';
-import { sessionIdentity } from '#catalog/session-identity.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { RELATION } from '#catalog/oids.ts';
+import { type Membership, parseRoleFile, type Role, type RoleFile } from '#catalog/roles-file.ts';
+import { type AuthidRow, store } from '#catalog/rows.ts';
+import { databaseAccess, sessionIdentity } from '#catalog/session-identity.ts';
 import { isMd5Secret, md5Response, md5Secret } from '#libpq/md5-password.ts';
 import { buildScramSecret, parseScramSecret, scramVerifyPlain } from '#libpq/scram.ts';
 import { currentTimestamp } from '#platform/clock.ts';
-import { readTextFile, writeFileDurably } from '#platform/file-system.ts';
+import { readTextFile } from '#platform/file-system.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
@@ -25,52 +20,98 @@ import { gucEnvironment } from '#runtime/guc/hooks.ts';
 
 export type { Membership, Role };
 
+// ── the flat file that roles are read from until sessions open the shared catalogs ──────────────────────────────────
+
 /** Relative to the data directory, which every process has as its working directory. */
 export const ROLE_FILE = 'global/pg_auth';
-
-let byName = new Map<string, Role>();
-let byOid = new Map<Oid, Role>();
-let memberships: readonly Membership[] = [];
-
-/** Replaces everything that is known. */
-export function setRoles(file: RoleFile): void {
-  byName = new Map(file.roles.map((role) => [role.name, role]));
-  byOid = new Map(file.roles.map((role) => [role.oid, role]));
-  memberships = file.memberships;
+let file: RoleFile | undefined;
+export function setRoles(roles: RoleFile): void {
+  file = roles;
 }
-setRoles(initialRoles('postgres', null));
-
 /** Start of the server: a missing or damaged file is an error to the caller. */
 export function loadRoles(path: string = ROLE_FILE): void {
   setRoles(parseRoleFile(readTextFile(path)));
 }
-/** SIGHUP. */
-export function reloadRoles(path: string = ROLE_FILE): void {
-  try {
-    loadRoles(path);
-  } catch (caught) {
-    report('LOG', { message: `could not reload roles: ${caught instanceof Error ? caught.message : String(caught)}` });
-  }
-}
-export function writeRoles(file: RoleFile, path: string = ROLE_FILE): void {
-  writeFileDurably(path, formatRoleFile(file));
-}
+const fromFile = (): RoleFile | undefined => (databaseAccess.shared ? undefined : file);
 
-export const roleByName = (name: string): Role | undefined => byName.get(name);
-export const roleByOid = (oid: Oid): Role | undefined => byOid.get(oid);
-export const allRoles = (): Iterable<Role> => byOid.values();
-export const allMemberships = (): readonly Membership[] => memberships;
+// ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const made = new WeakMap<AuthidRow, Role>();
+function roleOfRow(row: AuthidRow): Role {
+  let role = made.get(row);
+  if (role === undefined) {
+    role = {
+      oid: row.oid,
+      name: row.rolname,
+      superuser: row.rolsuper,
+      inherit: row.rolinherit,
+      createRole: row.rolcreaterole,
+      createDb: row.rolcreatedb,
+      canLogin: row.rolcanlogin,
+      replication: row.rolreplication,
+      bypassRls: row.rolbypassrls,
+      connectionLimit: row.rolconnlimit,
+      secret: row.rolpassword,
+      validUntil: row.rolvaliduntil,
+    };
+    made.set(row, role);
+  }
+  return role;
+}
+export function roleByName(name: string): Role | undefined {
+  const given = fromFile();
+  if (given !== undefined) return given.roles.find((role) => role.name === name);
+  const row = store.authid.by('rolname', name)[0];
+  return row === undefined ? undefined : roleOfRow(row);
+}
+export function roleByOid(oid: Oid): Role | undefined {
+  const given = fromFile();
+  if (given !== undefined) return given.roles.find((role) => role.oid === oid);
+  const row = store.authid.byOid(oid);
+  return row === undefined ? undefined : roleOfRow(row);
+}
+export const allRoles = (): Iterable<Role> => fromFile()?.roles ?? store.authid.all().map(roleOfRow);
+const membershipOfRow = (row: { roleid: Oid; member: Oid; grantor: Oid; admin_option: boolean }): Membership => ({
+  role: row.roleid,
+  member: row.member,
+  grantor: row.grantor,
+  adminOption: row.admin_option,
+});
+export const allMemberships = (): readonly Membership[] =>
+  fromFile()?.memberships ?? store.authMembers.all().map(membershipOfRow);
+/** The roles that this one is a direct member of. */
+const rolesAbove = (member: Oid): readonly Oid[] =>
+  fromFile()
+    ?.memberships.filter((m) => m.member === member)
+    .map((m) => m.role) ?? store.authMembers.by('member', member).map((row) => row.roleid);
 
 /** get_role_oid(): undefined only if `missingOk`. */
 export function getRole(name: string, missingOk: true): Role | undefined;
 export function getRole(name: string, missingOk?: false): Role;
 export function getRole(name: string, missingOk = false): Role | undefined {
-  const role = byName.get(name);
+  const role = roleByName(name);
   if (role !== undefined || missingOk) return role;
   return report('ERROR', { code: SQLSTATE.undefinedObject, message: `role "${name}" does not exist` });
 }
 
-export const isSuperuserOid = (oid: Oid): boolean => byOid.get(oid)?.superuser ?? false;
+let lastAsked = 0 as Oid;
+let lastAnswer = false;
+let isLastValid = false;
+forgetOnChange([RELATION.pgAuthid], () => {
+  isLastValid = false;
+});
+/** Asked all the time, also where no catalog can be read (between transactions): the last answer holds until then. */
+export function isSuperuserOid(oid: Oid): boolean {
+  const given = fromFile();
+  if (given !== undefined) return given.roles.find((role) => role.oid === oid)?.superuser ?? false;
+  if (oid === lastAsked && isLastValid) return lastAnswer;
+  const role = roleByOid(oid);
+  if (role === undefined) return oid === lastAsked && lastAnswer;
+  lastAsked = oid;
+  lastAnswer = role.superuser;
+  isLastValid = true;
+  return lastAnswer;
+}
 export const isSuperuser = (): boolean => isSuperuserOid(sessionIdentity.userOid);
 
 const DATABASE_OWNER = 6171 as Oid;
@@ -79,8 +120,8 @@ const DATABASE_OWNER = 6171 as Oid;
 export function rolesOf(member: Oid, onlyInherited: boolean): ReadonlySet<Oid> {
   const found = new Set<Oid>([member]);
   for (const current of found) {
-    if (onlyInherited && byOid.get(current)?.inherit === false) continue;
-    for (const { role, member: who } of memberships) if (who === current) found.add(role);
+    if (onlyInherited && roleByOid(current)?.inherit === false) continue;
+    for (const role of rolesAbove(current)) found.add(role);
   }
   return found;
 }
@@ -114,7 +155,7 @@ export type SecretLookup = { readonly secret: string } | { readonly secret: null
 
 /** The stored secret of a role that may use it now. */
 export function roleSecret(name: string, now: number = currentTimestamp()): SecretLookup {
-  const role = byName.get(name);
+  const role = roleByName(name);
   if (role === undefined) return { secret: null, logDetail: `Role "${name}" does not exist.` };
   if (role.secret === null) return { secret: null, logDetail: `User "${name}" has no password assigned.` };
   if (role.validUntil !== null && role.validUntil < now) {

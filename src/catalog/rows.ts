@@ -45,6 +45,14 @@ const textArray: Reader<readonly string[] | null> = {
   text: (f) => (f === null ? null : parseSimpleArray(f)),
   datum: (d) => (d === null ? null : (elementsOf(d) as string[])),
 };
+/** Access lists. In the facts the bootstrap superuser is called postgres; what it is called here only the cluster knows,
+ *  so it is written by its OID behind a mark that no name has (acl.ts). */
+export const OID_MARK = '\u0001';
+const acl: Reader<readonly string[] | null> = {
+  text: (f) =>
+    f === null ? null : parseSimpleArray(f).map((item) => item.replace(/(^|\/)postgres(?==|$)/g, `$1${OID_MARK}10`)),
+  datum: (d) => (d === null ? null : (elementsOf(d) as string[])),
+};
 
 type Spec = Readonly<Record<string, Reader<unknown>>>;
 type RowOf<S extends Spec> = { readonly [K in keyof S]: S[K] extends Reader<infer T> ? T : never };
@@ -79,7 +87,7 @@ const pgType = {
   typcollation: oid,
   typdefaultbin: nullable,
   typdefault: nullable,
-  typacl: textArray,
+  typacl: acl,
 };
 const pgProc = {
   oid,
@@ -111,7 +119,7 @@ const pgProc = {
   proargdefaults: nullable,
   protrftypes: oidArray,
   proconfig: textArray,
-  proacl: textArray,
+  proacl: acl,
 };
 const pgOperator = {
   oid,
@@ -184,7 +192,7 @@ const pgClass = {
   relispartition: bool,
   relfrozenxid: int,
   relminmxid: int,
-  relacl: textArray,
+  relacl: acl,
   reloptions: textArray,
 };
 const pgAttribute = {
@@ -208,10 +216,10 @@ const pgAttribute = {
   attinhcount: int,
   attcompression: text,
   attcollation: oid,
-  attacl: textArray,
+  attacl: acl,
   attoptions: textArray,
 };
-const pgNamespace = { oid, nspname: text, nspowner: oid, nspacl: textArray };
+const pgNamespace = { oid, nspname: text, nspowner: oid, nspacl: acl };
 const pgDatabase = {
   oid,
   datname: text,
@@ -228,7 +236,7 @@ const pgDatabase = {
   datctype: text,
   daticulocale: nullable,
   datcollversion: nullable,
-  datacl: textArray,
+  datacl: acl,
 };
 const pgAm = { oid, amname: text, amhandler: oid, amtype: text };
 const pgAmop = {
@@ -296,9 +304,9 @@ const pgLanguage = {
   lanplcallfoid: oid,
   laninline: oid,
   lanvalidator: oid,
-  lanacl: textArray,
+  lanacl: acl,
 };
-const pgTablespace = { oid, spcname: text, spcowner: oid, spcacl: textArray, spcoptions: textArray };
+const pgTablespace = { oid, spcname: text, spcowner: oid, spcacl: acl, spcoptions: textArray };
 const pgAuthid = {
   oid,
   rolname: text,
@@ -423,7 +431,7 @@ const pgEventTrigger = {
   evtenabled: text,
   evttags: textArray,
 };
-const pgDefaultAcl = { oid, defaclrole: oid, defaclnamespace: oid, defaclobjtype: text, defaclacl: textArray };
+const pgDefaultAcl = { oid, defaclrole: oid, defaclnamespace: oid, defaclobjtype: text, defaclacl: acl };
 const pgConversion = { oid, conname: text, connamespace: oid, conforencoding: int, contoencoding: int, conproc: oid };
 const pgRange = { rngtypid: oid, rngsubtype: oid, rngmultitypid: oid, rngcollation: oid, rngsubopc: oid };
 const pgTsConfig = { oid, cfgname: text, cfgnamespace: oid };
@@ -540,6 +548,10 @@ let tableRows: TableRows | undefined;
 export function setTableRows(source: TableRows): void {
   tableRows = source;
 }
+
+/** ROW_SOURCE of a catalog now. */
+export const rowSourceOf = (catalog: Oid): number =>
+  tableRows === undefined ? ROW_SOURCE.facts : tableRows.source(catalog);
 
 /** The rows of one catalog, as the facts and the table have them. */
 export class RowStore<T> {

@@ -9,7 +9,8 @@ import { rows as functionDefaultTexts } from '#catalog/data/function-defaults.ge
 import { rows as prettyViewTexts } from '#catalog/data/view-definitions-pretty.generated.ts';
 import { rows as viewDefinitionTexts } from '#catalog/data/view-definitions.generated.ts';
 import { unescapeCopy } from '#catalog/facts.ts';
-import { ACCESS_METHOD, TYPE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { ACCESS_METHOD, RELATION, TYPE } from '#catalog/oids.ts';
 import {
   type AggregateRow,
   type AmopRow,
@@ -57,6 +58,7 @@ export const constraintsOf = (relid: Oid): readonly ConstraintRow[] => store.con
 export const opclassRow = (oid: Oid): OpclassRow | undefined => store.opclass.byOid(oid);
 
 const attributeLists = new Map<Oid, readonly AttributeRow[]>();
+forgetOnChange([RELATION.pgAttribute], () => attributeLists.clear());
 /** The user columns of a relation in attribute order: element i has attnum i + 1. */
 export function attributes(relid: Oid): readonly AttributeRow[] {
   let list = attributeLists.get(relid);
@@ -73,6 +75,9 @@ export const systemAttributes = (relid: Oid): AttributeRow[] =>
   store.attribute.by('attrelid', relid).filter((a) => a.attnum < 0);
 
 let casts: Map<Oid, Map<Oid, CastRow>> | undefined;
+forgetOnChange([RELATION.pgCast], () => {
+  casts = undefined;
+});
 /** The pg_cast row of a pair of types. */
 export function castRow(source: Oid, target: Oid): CastRow | undefined {
   if (casts === undefined) {
@@ -131,6 +136,8 @@ export function isBinaryCoercible(source: Oid, target: Oid): boolean {
 
 const ARRAY_SUBSCRIPT_HANDLER = 6179;
 const isTrueArrayRow = (row: TypeRow): boolean => row.typsubscript === ARRAY_SUBSCRIPT_HANDLER;
+/** Is the type of this row a true (varlena) array? */
+export const isArrayRow = isTrueArrayRow;
 export const isTrueArrayType = (type: Oid): boolean => {
   const row = typeRow(type);
   return row !== undefined && isTrueArrayRow(row);
@@ -169,6 +176,7 @@ export const isComposite = (type: Oid): boolean => typeRow(type)?.typtype === 'c
 export const typeRelid = (type: Oid): Oid => typeRow(baseType(type))?.typrelid ?? (0 as Oid);
 
 const defaultOpclasses = new Map<number, OpclassRow | null>();
+forgetOnChange([RELATION.pgOpclass, RELATION.pgType, RELATION.pgCast], () => defaultOpclasses.clear());
 /** The default operator class of a type for an access method: exact, then by binary coercion, preferred type first. */
 export function defaultOpclass(type: Oid, accessMethod: Oid): OpclassRow | undefined {
   const key = type * 1024 + accessMethod;

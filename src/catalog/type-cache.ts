@@ -6,7 +6,8 @@
 import type { Datum } from '#adt/datum.ts';
 import { type Builtin, builtin, setTypeInfoLookup, type TypeInfo } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
-import { TYPE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { FIRST_NORMAL_OID, RELATION, TYPE } from '#catalog/oids.ts';
 import type { TypeRow } from '#catalog/rows.ts';
 import {
   baseType,
@@ -54,7 +55,7 @@ function callable(oid: Oid, types: readonly Oid[], result: Oid): Call {
 }
 
 /** Comparisons get the collation as call info, so that text can tell C from others. */
-function collatedCall(oid: Oid, type: Oid): (a: Datum, b: Datum, collation: Oid) => Datum {
+export function collatedCall(oid: Oid, type: Oid): (a: Datum, b: Datum, collation: Oid) => Datum {
   let call: ((a: Datum, b: Datum, collation: Oid) => Datum) | undefined;
   return (a, b, collation) => {
     if (call === undefined) {
@@ -166,6 +167,10 @@ function partsHave(row: TypeRow, what: 'compare' | 'hash'): boolean {
 }
 
 const infos = new Map<Oid, TypeInfo>();
+// Built-in types never change; others may be dropped and their OIDs used again.
+forgetOnChange([RELATION.pgType, RELATION.pgOpclass, RELATION.pgAmproc, RELATION.pgProc], () => {
+  for (const oid of infos.keys()) if (oid >= FIRST_NORMAL_OID) infos.delete(oid);
+});
 export function lookupTypeInfo(oid: Oid): TypeInfo {
   let info = infos.get(oid);
   if (info === undefined) {
