@@ -9,6 +9,7 @@ import { lwLockShmem } from '#shm/lwlock-array.ts';
 import { mapLocalMemory } from '#shm/memory.ts';
 import { privateReserve } from '#shm/private-memory.ts';
 import { procShmem, setProcCounts } from '#shm/proc.ts';
+import type { ShmemSubsystem } from '#shm/subsystem.ts';
 import { initShmemHeader, requestedShmemSize, resetShmemRequests } from '#shm/shmem.ts';
 import { archiverShmem } from '#storage/ipc/archive-mailbox.ts';
 import { checkpointerShmem } from '#storage/ipc/checkpoint-mailbox.ts';
@@ -39,7 +40,15 @@ export interface WalCluster {
 }
 
 /** Changes into a fresh folder, makes shared structures in private memory, and stands where recovery has ended. */
-export function openWalCluster(options: { segmentSize?: number; settings?: Record<string, string> } = {}): WalCluster {
+export function openWalCluster(
+  options: {
+    segmentSize?: number;
+    settings?: Record<string, string>;
+    checksums?: boolean;
+    /** What the test needs besides. */
+    subsystems?: readonly ShmemSubsystem[];
+  } = {},
+): WalCluster {
   const home = process.cwd();
   const folder = mkdtempSync(join(tmpdir(), 'wal-'));
   for (const name of ['global', 'pg_wal', 'pg_wal/archive_status', 'pg_xact', 'pg_subtrans'])
@@ -48,7 +57,7 @@ export function openWalCluster(options: { segmentSize?: number; settings?: Recor
   const files = bootStrapXlog({
     systemIdentifier: 7_000_000_000_000_000_123n,
     walSegmentSize: segmentSize,
-    checksums: false,
+    checksums: options.checksums ?? false,
     time: 1_700_000_000,
     nonce: new Uint8Array(32),
   });
@@ -65,9 +74,10 @@ export function openWalCluster(options: { segmentSize?: number; settings?: Recor
   resetShmemRequests();
   setProcCounts({ client: 2, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0 });
   mapLocalMemory(64 << 20);
-  for (const subsystem of SUBSYSTEMS) subsystem.request();
+  const subsystems = [...SUBSYSTEMS, ...(options.subsystems ?? [])];
+  for (const subsystem of subsystems) subsystem.request();
   initShmemHeader(requestedShmemSize(), 1, 1);
-  for (const subsystem of SUBSYSTEMS) subsystem.init();
+  for (const subsystem of subsystems) subsystem.init();
   startAfterLastRecord();
   return {
     folder,

@@ -258,8 +258,6 @@ describe('owners', () => {
     releaseBuffer(buffer);
     flushRelationBuffers(rel);
     expect(onDisk(0)).toBe(5);
-    // The second failure in a row is told.
-    armInjectionPoints('bufferBeforeWrite:error,bufferBeforeWrite:error:1');
   });
 
   test('a write that fails twice warns of a permanent error', () => {
