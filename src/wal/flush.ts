@@ -20,7 +20,7 @@ import { controlFile, controlFileLock, updateControlFile } from '#wal/control-fi
 import { waitForInsertions } from '#wal/insert-locks.ts';
 import { getCurrentReplayRecPtr, recoveryInProgress, replay, xlogInsertAllowed } from '#wal/recovery-state.ts';
 import { advanceInsertBuffer, closeWalFile, openWalSegment, walWriteLock, xlogWrite } from '#wal/wal-buffers.ts';
-import { bytePosToEndRecPtr, isInPreviousSegment, lsnText, pageOffset, XLOG_BLCKSZ } from '#wal/wal-format.ts';
+import { bytePosToRecPtr, isInPreviousSegment, lsnText, pageOffset, XLOG_BLCKSZ } from '#wal/wal-format.ts';
 import { WalCtl } from '#wal/wal-layout.ts';
 import {
   copyWriteResult,
@@ -179,7 +179,7 @@ export function getXLogInsertRecPtr(): Lsn {
   spinAcquire(walAt.ctl + WalCtl.insertPosLock.offset);
   const bytePos = WalCtl.currBytePos.get(mem, walAt.ctl);
   spinRelease(walAt.ctl + WalCtl.insertPosLock.offset);
-  return bytePosToEndRecPtr(bytePos);
+  return bytePosToRecPtr(bytePos);
 }
 export function getXLogWriteRecPtr(): Lsn {
   refreshWriteResult();

@@ -157,7 +157,7 @@ describe('inserting WAL', () => {
     insertBytes(RM.xlog, XLOG.noop, 40);
     const end = requestXLogSwitch(false);
     expect(pageOffset(end)).not.toBe(0);
-    expect(getXLogInsertRecPtr()).toBe(segmentStart(2));
+    expect(getXLogInsertRecPtr()).toBe(segmentStart(2) + 40);
     expect(getFlushRecPtr()).toBe(segmentStart(2));
     expect(requestXLogSwitch(false)).toBe(segmentStart(2));
     xlogPutNextOid(24576 as Oid);
