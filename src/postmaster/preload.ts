@@ -3,6 +3,7 @@
  *  Besides loading, the path of a query is run a few times against nobody (tcop/warm-up.ts). The modules of rare
  *  processes stay unloaded. */
 import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
+import { heapTotals } from '#platform/heap.ts';
 import { native } from '#platform/native.ts';
 import { warmCatalog } from '#catalog/syscache.ts';
 import { warmUp } from '#tcop/warm-up.ts';
@@ -23,6 +24,14 @@ const EVERY_SERVER_HAS: readonly ProcessKindName[] = [
 function compactHeap(): void {
   globalThis.gc?.();
   native.trimHeap();
+  compactTotal = heapTotals().total;
+}
+let compactTotal = 0;
+const GROWTH_MAX_BYTES = 6 << 20;
+/** A fork copies the page tables of whatever the heap has grown to: garbage of many connections and crash cycles is
+ *  collected before it makes every child dearer. */
+export function compactGrownHeap(): void {
+  if (compactTotal > 0 && heapTotals().total > compactTotal + GROWTH_MAX_BYTES) compactHeap();
 }
 
 export function preloadForFork(): void {

@@ -26,6 +26,7 @@ import { touchSockets } from '#postmaster/listen.ts';
 import { pidFileIsMine, setPidFileStatus, touchSocketLockFiles } from '#postmaster/lock-files.ts';
 import { PM, pm, SHUTDOWN } from '#postmaster/pm-state.ts';
 import type { SingleKind } from '#postmaster/process-kinds.ts';
+import { compactGrownHeap } from '#postmaster/preload.ts';
 import { reapChildren } from '#postmaster/reaper.ts';
 import { reloadConfiguration } from '#postmaster/reload.ts';
 import { advance, requestShutdown, setState } from '#postmaster/state-machine.ts';
@@ -185,6 +186,7 @@ function housekeeping(): void {
   const now = monotonicMs();
   if (now - lastLockCheckMs >= LOCK_FILE_CHECK_MS) {
     lastLockCheckMs = now;
+    compactGrownHeap();
     if (!pidFileIsMine()) {
       report('LOG', { message: 'performing immediate shutdown because data directory lock file is invalid' });
       requestShutdown(SHUTDOWN.IMMEDIATE);
