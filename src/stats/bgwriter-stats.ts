@@ -3,11 +3,11 @@
  *  Each counter has one process that writes it, so a plain store of eight aligned bytes is enough; readers may be a moment
  *  behind. A reset stores the values as they are (offsets to be subtracted), because only the owner may change a counter.
  *  Counterpart: src/backend/utils/activity/pgstat_bgwriter.c, pgstat_checkpointer.c */
-import { f64, struct } from '#base/struct.ts';
 import { currentTimestamp } from '#platform/clock.ts';
 import { mem } from '#shm/memory.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import type { ShmemSubsystem } from '#shm/subsystem.ts';
+import { BgwriterStats } from '#stats/bgwriter-stats-layout.ts';
 
 export const BGWRITER_COUNTERS = [
   'timedCheckpoints',
@@ -23,31 +23,6 @@ export const BGWRITER_COUNTERS = [
 ] as const;
 export type BgwriterCounter = (typeof BGWRITER_COUNTERS)[number];
 
-const BgwriterStats = struct('BgwriterStats', 168, {
-  timedCheckpoints: f64(),
-  requestedCheckpoints: f64(),
-  checkpointWriteTimeMs: f64(),
-  checkpointSyncTimeMs: f64(),
-  bufWrittenCheckpoints: f64(),
-  bufWrittenBackend: f64(),
-  bufFsyncBackend: f64(),
-  bufWrittenClean: f64(),
-  maxwrittenClean: f64(),
-  bufAlloc: f64(),
-  /** The ten values at the last reset, in the same order. */
-  timedCheckpointsReset: f64(),
-  requestedCheckpointsReset: f64(),
-  checkpointWriteTimeMsReset: f64(),
-  checkpointSyncTimeMsReset: f64(),
-  bufWrittenCheckpointsReset: f64(),
-  bufWrittenBackendReset: f64(),
-  bufFsyncBackendReset: f64(),
-  bufWrittenCleanReset: f64(),
-  maxwrittenCleanReset: f64(),
-  bufAllocReset: f64(),
-  /** TimestampTz. */
-  statReset: f64(),
-});
 let at = -1;
 
 export const bgwriterStatsShmem: ShmemSubsystem = {
