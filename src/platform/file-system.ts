@@ -78,6 +78,31 @@ export function removeFileIfExists(path: string): boolean {
     throw caught;
   }
 }
+export const removeDirectory = (path: string): void => guard(path, () => fs.rmdirSync(path));
+export const makeSymlink = (target: string, path: string): void => guard(path, () => fs.symlinkSync(target, path));
+export const readSymlink = (path: string): string => guard(path, () => fs.readlinkSync(path));
+/** Of the link itself; undefined where there is nothing. */
+export function linkStatusIfExists(path: string): FileStatus | undefined {
+  const s = guard(path, () => fs.lstatSync(path, { throwIfNoEntry: false }));
+  return s === undefined ? undefined : toStatus(s);
+}
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+  readonly isSymlink: boolean;
+}
+/** Entries with their kinds, without following links. */
+export const listEntries = (path: string): DirectoryEntry[] =>
+  guard(path, () =>
+    fs.readdirSync(path, { withFileTypes: true }).map((entry) => ({
+      name: entry.name,
+      isDirectory: entry.isDirectory(),
+      isSymlink: entry.isSymbolicLink(),
+    })),
+  );
+/** Makes `to` a copy of `from`; fails if it exists. */
+export const copyFile = (from: string, to: string): void =>
+  guard(to, () => fs.copyFileSync(from, to, fs.constants.COPYFILE_EXCL));
 export const touchFile = (path: string): void => guard(path, () => fs.utimesSync(path, new Date(), new Date()));
 export const changeMode = (path: string, mode: number): void => guard(path, () => fs.chmodSync(path, mode));
 export const changeDirectory = (path: string): void => guard(path, () => process.chdir(path));

@@ -22,6 +22,7 @@ import {
   mdWriteback,
   setOpenRelationLookup,
 } from '#storage/smgr/md.ts';
+import { setBarrierHandler } from '#storage/ipc/proc-signal.ts';
 import { inRecovery } from '#wal/recovery-state.ts';
 
 /** Whoever keeps a reference (a relcache entry): it is taken away when the relation is closed here. */
@@ -153,6 +154,11 @@ function all(): SmgrRelation[] {
 export function smgrReleaseAll(): void {
   for (const rel of all()) smgrRelease(rel);
 }
+// Folders of a tablespace or database are to go: nobody may hold files there.
+setBarrierHandler('smgrRelease', () => {
+  smgrReleaseAll();
+  return true;
+});
 export function smgrCloseAll(): void {
   for (const rel of all()) smgrClose(rel);
 }
