@@ -4,6 +4,8 @@ import { dropAllPortals } from '#portal/portal.ts';
 import { resetPlanCache } from '#portal/plan-cache.ts';
 import { dropAllPreparedStatements } from '#portal/prepared.ts';
 import { resetAllOptions, setConfigOptionExt } from '#runtime/guc/guc.ts';
+import { LOCK_METHOD } from '#storage/lmgr/lock-modes.ts';
+import { lockReleaseAll } from '#storage/lmgr/lock-release.ts';
 import { preventInTransactionBlock } from '#transam/xact-block.ts';
 
 /** Parts of a session whose owners lie in other layers. */
@@ -12,12 +14,10 @@ export const discardHooks: {
   sequences: () => void;
   /** UNLISTEN *. */
   notifications: () => void;
-  advisoryLocks: () => void;
 } = {
   temp() {},
   sequences() {},
   notifications() {},
-  advisoryLocks() {},
 };
 
 export type DiscardTarget = 'DISCARD_ALL' | 'DISCARD_PLANS' | 'DISCARD_SEQUENCES' | 'DISCARD_TEMP';
@@ -46,7 +46,7 @@ function discardAll(isTopLevel: boolean): void {
   resetAllOptions();
   dropAllPreparedStatements();
   discardHooks.notifications();
-  discardHooks.advisoryLocks();
+  lockReleaseAll(LOCK_METHOD.user, true);
   resetPlanCache();
   discardHooks.temp();
   discardHooks.sequences();

@@ -1,14 +1,13 @@
-/** without-source.ts — lists of things of which a server without them has none: locks, prepared transactions,
+/** without-source.ts — lists of things of which a server without them has none: prepared transactions,
  *  replication, extensions.
  *
- *  Empty is the true answer here, not a stand-in: nothing can take a heavyweight lock, prepare a transaction or create a
+ *  Empty is the true answer here, not a stand-in: nothing can prepare a transaction or create a
  *  slot yet. The subsystem that can replaces its line.
- *  Counterpart: the set functions under pg_locks, pg_prepared_xacts, pg_replication_slots, pg_stat_replication … */
+ *  Counterpart: the set functions under pg_prepared_xacts, pg_replication_slots, pg_stat_replication … */
 import { registerBuiltins, registerSetBuiltins, type SetFunction } from '#adt/fmgr.ts';
 import { rowIterator, valueIterator } from '#functions/set-iterator.ts';
 
 const EMPTY_ROWS = [
-  'pg_lock_status',
   'pg_prepared_xact',
   'pg_available_extensions',
   'pg_available_extension_versions',

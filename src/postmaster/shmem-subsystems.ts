@@ -14,6 +14,7 @@ import { archiverShmem } from '#storage/ipc/archive-mailbox.ts';
 import { backendIdShmem } from '#storage/ipc/backend-ids.ts';
 import { sinvalShmem } from '#storage/ipc/sinval.ts';
 import { lockShmem } from '#storage/lmgr/lock-table.ts';
+import { predicateShmem } from '#storage/lmgr/predicate-table.ts';
 import { pmSignalShmem } from '#storage/ipc/pm-signal.ts';
 import { procSignalShmem } from '#storage/ipc/proc-signal.ts';
 import { bufferShmem } from '#storage/buffer/buffer-pool.ts';
@@ -34,6 +35,7 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   backendIdShmem,
   sinvalShmem,
   lockShmem,
+  predicateShmem,
   procSignalShmem,
   backendStatusShmem,
   bgwriterStatsShmem,

@@ -2,6 +2,8 @@
  *
  *  transam registers the functions when it is loaded. Without it (tests of this layer alone) no transaction runs.
  *  Counterpart: the calls that lock.c, lmgr.c and predicate.c make into xact.c, procarray.c, twophase.c and xlog.c */
+import type { PredicateSnapshot } from '#storage/lmgr/predicate-relation.ts';
+
 export interface LockFacts {
   recoveryInProgress(): boolean;
   /** wal_level is at least replica: a standby must hear of exclusive relation locks. */
@@ -25,7 +27,21 @@ export interface LockFacts {
   /** WAL record that tells standbys of an AccessExclusiveLock; returns nothing. */
   logAccessExclusiveLock(xid: number, database: number, relation: number): void;
   pgstatReportDeadlock(): void;
+  // ── predicate locking ──
+  isSubTransaction(): boolean;
+  /** Fills the snapshot as getSnapshotData() does; returns it. */
+  getSnapshotData(snapshot: PredicateSnapshot): PredicateSnapshot;
+  /** The snapshot that this serializable transaction keeps. */
+  getTransactionSnapshot(): PredicateSnapshot;
+  /** Takes over an imported snapshot's xmin while its source still holds it; false if the source is gone. */
+  procArrayInstallImportedXmin(xmin: number, backendId: number, localTransactionId: number): boolean;
+  /** Next xid, without a lock. */
+  nextXid(): number;
 }
+
+const noTransactions = (): never => {
+  throw new Error('no transactions are registered with the lock manager');
+};
 
 export const lockFacts: LockFacts = {
   recoveryInProgress: () => false,
@@ -43,6 +59,11 @@ export const lockFacts: LockFacts = {
   registerTwoPhaseRecord() {},
   logAccessExclusiveLock() {},
   pgstatReportDeadlock() {},
+  isSubTransaction: () => false,
+  getSnapshotData: noTransactions,
+  getTransactionSnapshot: noTransactions,
+  procArrayInstallImportedXmin: noTransactions,
+  nextXid: noTransactions,
 };
 
 /** Each part of transam brings what it knows. */

@@ -35,11 +35,12 @@ import {
   partitionLockOfIndex,
 } from '#storage/lmgr/lock-table.ts';
 import { lockErrorCleanup } from '#storage/lmgr/lock-wait.ts';
-import { releasePredicateLocks } from '#storage/lmgr/predicate.ts';
+import { releasePredicateLocks } from '#storage/lmgr/predicate-release.ts';
 import { virtualXactLockTableCleanup } from '#storage/lmgr/virtual-xact.ts';
 
 /** Everything of a lock method; unless `allLocks`, session locks stay. */
 export function lockReleaseAll(method: LockMethod, allLocks: boolean): void {
+  if (myProcess.procNumber < 0 || !lockTableIsReady()) return;
   if (method === LOCK_METHOD.default) virtualXactLockTableCleanup();
   releaseLocalRecords(method, allLocks);
   for (let partition = 0; partition < LOCK_PARTITIONS; partition++) releasePartition(partition, method, allLocks);
