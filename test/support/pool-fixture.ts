@@ -13,6 +13,7 @@ import { lwLockShmem } from '#shm/lwlock-array.ts';
 import { mapLocalMemory, mapSegment } from '#shm/memory.ts';
 import { initProcess, procShmem, setProcCounts } from '#shm/proc.ts';
 import { initShmemHeader, requestedShmemSize, requestShmemSpace, resetShmemRequests } from '#shm/shmem.ts';
+import type { ShmemSubsystem } from '#shm/subsystem.ts';
 import { initWaiting } from '#shm/wait-event-set.ts';
 import { bgwriterStatsShmem } from '#stats/bgwriter-stats.ts';
 import { bufferShmem } from '#storage/buffer/buffer-pool.ts';
@@ -22,7 +23,7 @@ import { RECOVERY_STATE, setRecoveryState } from '#wal/recovery-state.ts';
 import { walShmem } from '#wal/wal-shmem.ts';
 import { controlFileShmem } from '#wal/control-file.ts';
 
-const subsystems = [
+const subsystems: ShmemSubsystem[] = [
   lwLockShmem,
   procShmem,
   controlFileShmem,
@@ -40,11 +41,11 @@ export const node = (relNode: number): RelFileNode => ({
 });
 
 /** Bytes of shared memory that the subsystems and `extra` need. */
-function announce(buffers: number, processes: number, extra: number): number {
+function announce(buffers: number, processes: number, extra: number, auxiliary = 0): number {
   setConfigOption('shared_buffers', String(buffers), 'postmaster', 'commandLine');
   setConfigOption('temp_buffers', '100', 'user', 'session');
   useSignalWords(new Int32Array(native.signalWords()));
-  setProcCounts({ client: processes, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0, prepared: 0 });
+  setProcCounts({ client: processes, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary, prepared: 0 });
   resetShmemRequests();
   for (const subsystem of subsystems) subsystem.request();
   requestShmemSpace(extra);
@@ -82,7 +83,18 @@ export function makeLocalPool(buffers: number): void {
 
 /** For tests with several processes: the parent makes it, children join with joinPool. */
 export function makeSharedPool(buffers: number, processes: number, extra: number): void {
-  const size = announce(buffers, processes, extra);
+  makePoolWithServers(buffers, processes, extra, 0, []);
+}
+/** The same with room for auxiliary processes and what they need. */
+export function makePoolWithServers(
+  buffers: number,
+  processes: number,
+  extra: number,
+  auxiliary: number,
+  more: readonly ShmemSubsystem[],
+): void {
+  subsystems.push(...more);
+  const size = announce(buffers, processes, extra, auxiliary);
   mapSegment(native.createSegment('pool', size), size);
   initialize(size);
 }
