@@ -462,3 +462,45 @@ function prefixOf(bytes: Uint8Array): number {
 /** Equal abbreviations mean equal values. */
 export const abbreviationIsExact = (kind: number): boolean =>
   kind === K.int2 || kind === K.int4 || kind === K.oid || kind === K.byte || kind === K.tid;
+
+/** Order of two prepared arguments of the same column. Their kinds may differ where their types do: then the family's
+ *  support function decides, `null` if it has none for these types. */
+export function compareArguments(
+  a: KeyArgument,
+  aValue: Datum,
+  aType: Oid,
+  b: KeyArgument,
+  bValue: Datum,
+  bType: Oid,
+): number | null {
+  if (a.kind === b.kind)
+    switch (a.kind) {
+      case K.generic:
+        break;
+      case K.int8:
+      case K.uint8: {
+        const order = sign(a.hi, b.hi);
+        return order !== 0 ? order : sign(a.lo, b.lo);
+      }
+      case K.varlena:
+      case K.bpchar:
+      case K.cstring:
+      case K.uuid:
+        return compareBytes(a.at, a.length, b.at, b.length);
+      case K.oidvector: {
+        const { view } = mem;
+        for (let i = 0; a.length === b.length && i < a.length; i++) {
+          const order = sign(view.getUint32(a.at + i * 4, true), view.getUint32(b.at + i * 4, true));
+          if (order !== 0) return order;
+        }
+        return a.length - b.length;
+      }
+      default:
+        return compareFloats(a.num, b.num);
+    }
+  const { column } = a;
+  const left = aType === 0 ? column.inputType : aType;
+  const right = bType === 0 ? column.inputType : bType;
+  const found = supportFunction(column.family, left, right, 1);
+  return found === null ? null : Number(found.call(aValue, bValue, column.collation));
+}

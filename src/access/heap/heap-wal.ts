@@ -136,7 +136,8 @@ export function logHeapDelete(
   xlogRegisterData(at, SIZE_OF_HEAP_DELETE);
   xlogRegisterBuffer(0, buffer, REGBUF.standard);
   if (keyAt !== 0) registerIdentity(keyAt, keyLen);
-  xlogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
+  // A speculative insertion that is taken back concerns nobody elsewhere.
+  if ((flags & XLH_DELETE.isSuper) === 0) xlogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
   return xlogInsert(RM.heap, XLOG_HEAP.delete);
 }
 
