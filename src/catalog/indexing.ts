@@ -78,19 +78,14 @@ export function catalogInsert(rel: Relation, values: readonly Datum[], indexes?:
   });
 }
 
-function checkResult(result: TMResult, what: 'updated' | 'deleted'): void {
-  switch (result) {
-    case 'ok':
-      return;
-    case 'selfModified':
-      return report('ERROR', { message: 'tuple already updated by self' });
-    case 'updated':
-      return report('ERROR', { message: 'tuple concurrently updated' });
-    case 'deleted':
-      return report('ERROR', { message: 'tuple concurrently deleted' });
-    default:
-      return report('ERROR', { message: `unrecognized heap_${what.slice(0, -1)} status: ${result}` });
-  }
+const FAILURES: Readonly<Partial<Record<TMResult, string>>> = {
+  selfModified: 'tuple already updated by self',
+  updated: 'tuple concurrently updated',
+  deleted: 'tuple concurrently deleted',
+};
+function checkResult(result: TMResult, routine: string): void {
+  if (result === 'ok') return;
+  report('ERROR', { message: FAILURES[result] ?? `unrecognized ${routine} status: ${result}` });
 }
 
 /** CatalogTupleUpdate(): replaces the tuple by one of these values. */
@@ -103,8 +98,8 @@ export function catalogUpdate(
   return withIndexes(rel, indexes, (open) => {
     space.reset();
     const at = heapFormTuple(rel.tupleDesc, values, space);
-    checkResult(heapUpdate(rel, tid, at, heapTupleLength(), getCurrentCommandId(true), null, true), 'updated');
-    const { tid: newTid, isHot } = heapUpdateResult;
+    checkResult(heapUpdate(rel, tid, at, heapTupleLength(), getCurrentCommandId(true), null, true), 'heap_update');
+    const { newTid, isHot } = heapUpdateResult;
     if (!isHot) open.insert(values, newTid);
     return newTid;
   });
@@ -132,8 +127,8 @@ export function catalogUpdateColumns(
     const at = heapModifyTuple(desc, old.tupleAt, values, replace, space);
     const length = heapTupleLength();
     releaseHeapFetch(old);
-    checkResult(heapUpdate(rel, tid, at, length, getCurrentCommandId(true), null, true), 'updated');
-    const { tid: newTid, isHot } = heapUpdateResult;
+    checkResult(heapUpdate(rel, tid, at, length, getCurrentCommandId(true), null, true), 'heap_update');
+    const { newTid, isHot } = heapUpdateResult;
     if (!isHot) {
       const all: Datum[] = [];
       heapDeform(desc, at, desc.natts, all);
@@ -145,7 +140,7 @@ export function catalogUpdateColumns(
 
 /** CatalogTupleDelete(). */
 export function catalogDelete(rel: Relation, tid: ItemPointer): void {
-  checkResult(heapDelete(rel, tid, getCurrentCommandId(true), null, true, false), 'deleted');
+  checkResult(heapDelete(rel, tid, getCurrentCommandId(true), null, true, false), 'heap_delete');
 }
 /** Values of a new row by column name; columns not named are null. */
 export function catalogValues(rel: Relation, named: Readonly<Record<string, Datum>>): Datum[] {

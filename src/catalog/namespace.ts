@@ -4,7 +4,8 @@
  *  session's temporary schema. Schemas that do not exist are silently skipped in the path, but not in a qualified name.
  *  Counterpart: src/backend/catalog/namespace.c */
 import type { Oid } from '#base/ids.ts';
-import { NAMESPACE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { NAMESPACE, RELATION } from '#catalog/oids.ts';
 import {
   type ClassRow,
   type CollationRow,
@@ -53,6 +54,9 @@ interface ActivePath {
   readonly explicit: readonly Oid[];
 }
 let active: ActivePath | undefined;
+forgetOnChange([RELATION.pgNamespace, RELATION.pgAuthid], () => {
+  active = undefined;
+});
 
 let override: ActivePath | undefined;
 /** Runs `work` with a path of its own, as a view's text or a function with SET search_path wants. */
