@@ -4,6 +4,7 @@
  *  while sizes are collected, their startup hooks after everything of ours exists.
  *  Counterpart: src/backend/storage/ipc/ipci.c */
 import { backgroundWorkerShmem } from '#bgworker/registry.ts';
+import { catalogStateShmem } from '#catalog/catalog-state.ts';
 import { lwLockShmem } from '#shm/lwlock-array.ts';
 import { procShmem } from '#shm/proc.ts';
 import type { ShmemSubsystem } from '#shm/subsystem.ts';
@@ -44,4 +45,5 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   checkpointerShmem,
   autovacuumShmem,
   archiverShmem,
+  catalogStateShmem,
 ];
