@@ -169,7 +169,7 @@ function waitForWal(wanted: Lsn, target: Lsn, replayed: Lsn): boolean {
     currentSource = 'archive';
   }
   for (;;) {
-    const old = currentSource;
+    const old: Source = currentSource;
     let startStream = false;
     if (lastSourceFailed) {
       if (currentSource !== 'stream') {
