@@ -22,6 +22,7 @@ import {
   sameRelFileNode,
 } from '#base/ids.ts';
 import { cacheInvalidateSmgr } from '#catalog/inval.ts';
+import { sessionIdentity } from '#catalog/session-identity.ts';
 import { beginCritical, endCritical } from '#runtime/error/critical-section.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -35,7 +36,7 @@ import { logNewpageRange } from '#storage/buffer/buffer-wal.ts';
 import { setRelFileNodeSkippingWal } from '#storage/buffer/dirty.ts';
 import { xlogDropRelation, xlogTruncateRelation } from '#storage/buffer/redo-buffers.ts';
 import { relationPath } from '#storage/file/paths.ts';
-import { closeTemporaryFiles } from '#storage/file/virtual-files.ts';
+import { forgetTempTablespaces, setDatabaseTablespaceSource } from '#storage/file/temp-files.ts';
 import { freeSpaceMapPrepareTruncateRel, freeSpaceMapVacuumRange } from '#storage/freespace/free-space-map.ts';
 import { pageIsVerified, pageSetChecksum, PIV } from '#storage/page/page-checksum.ts';
 import {
@@ -359,16 +360,18 @@ registerXactParticipant({
   },
   atSubAbort: () => smgrDoPendingDeletes(false),
 });
+function endOfTransactionFiles(): void {
+  atEoXactSmgr();
+  forgetTempTablespaces();
+}
 registerXactParticipant({
   name: 'files',
   rank: XACT_RANK.files,
-  atCommit: atEoXactSmgr,
-  atAbort: atEoXactSmgr,
-  atPrepare: atEoXactSmgr,
+  atCommit: endOfTransactionFiles,
+  atAbort: endOfTransactionFiles,
+  atPrepare: endOfTransactionFiles,
 });
-
-/** Process exit: temporary files that live longer than a transaction. */
-export const removeMyTemporaryFiles = (): void => closeTemporaryFiles();
+setDatabaseTablespaceSource(() => sessionIdentity.databaseTablespace);
 
 // ── redo ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 function redoTruncate(record: DecodedRecord): void {

@@ -47,6 +47,7 @@ import { preloadForFork } from '#postmaster/preload.ts';
 import { serverLoop } from '#postmaster/server-loop.ts';
 import { createSharedMemory, sizeProcessTables } from '#postmaster/shared-memory.ts';
 import { setState } from '#postmaster/state-machine.ts';
+import { removePgTempFiles } from '#storage/file/temp-files.ts';
 
 export interface PostmasterArguments {
   /** Full name of the program, for postmaster.opts. */
@@ -109,6 +110,7 @@ function start(args: PostmasterArguments): void {
   decideProcessModel();
   startLogger();
   report('LOG', { message: `starting ${VERSION_TEXT}` });
+  removePgTempFiles();
   if (native.effectiveUid() === 0)
     report('WARNING', {
       message: '"root" execution of the server is not recommended',

@@ -8,6 +8,7 @@ import { monotonicMs } from '#platform/clock.ts';
 import { exitProcess, runShmemExit } from '#runtime/exit-callbacks.ts';
 import { report } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { removePgTempFiles } from '#storage/file/temp-files.ts';
 import { setQuitReason } from '#storage/ipc/pm-signal.ts';
 import { forgetUnstartedWorkers, resetWorkerCrashTimes } from '#postmaster/background-workers.ts';
 import { countBackends, dismissSpares, signalBackends, signalSingle, startSingle } from '#postmaster/children.ts';
@@ -188,6 +189,7 @@ function noChildren(): void {
 
 function reinitialize(): void {
   report('LOG', { message: 'all server processes terminated; reinitializing' });
+  if (settings.remove_temp_files_after_crash) removePgTempFiles();
   resetWorkerCrashTimes();
   pm.lastStartMs = {};
   runShmemExit(1);

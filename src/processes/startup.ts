@@ -1,10 +1,9 @@
 /** startup.ts — brings the data directory to a consistent state, then leaves; its exit code opens the server.
  *
  *  Recovery belongs to recovery/, which registers it (`setRecovery`). A data directory without WAL has nothing to
- *  recover. Files that a previous life may have left half-used are removed here either way.
+ *  recover.
  *  Counterpart: src/backend/postmaster/startup.c */
 import { SIGNAL } from '#platform/native.ts';
-import { listDirectory, removeFileIfExists, statIfExists } from '#platform/file-system.ts';
 import { exitProcess, onShmemExit } from '#runtime/exit-callbacks.ts';
 import { setInterruptHandler, clearInterruptPending, takeSignal } from '#runtime/interrupts.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
@@ -26,14 +25,6 @@ export function main(_launch: LaunchRecord): never {
     if (takeSignal(SIGNAL.TERM)) exitProcess(1);
     handleCommonInterrupts();
   });
-  removeTemporaryFiles();
   recover();
   exitProcess(0);
-}
-
-/** base/pgsql_tmp holds spill files of processes that no longer exist. */
-function removeTemporaryFiles(): void {
-  const folder = 'base/pgsql_tmp';
-  if (statIfExists(folder)?.isDirectory !== true) return;
-  for (const name of listDirectory(folder)) if (name.startsWith('pgsql_tmp')) removeFileIfExists(`${folder}/${name}`);
 }
