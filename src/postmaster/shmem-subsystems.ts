@@ -15,6 +15,7 @@ import { archiverShmem } from '#storage/ipc/archive-mailbox.ts';
 import { backendIdShmem } from '#storage/ipc/backend-ids.ts';
 import { sinvalShmem } from '#storage/ipc/sinval.ts';
 import { lockShmem } from '#storage/lmgr/lock-table.ts';
+import { serialShmem } from '#storage/lmgr/predicate-serial.ts';
 import { predicateShmem } from '#storage/lmgr/predicate-table.ts';
 import { pmSignalShmem } from '#storage/ipc/pm-signal.ts';
 import { procSignalShmem } from '#storage/ipc/proc-signal.ts';
@@ -37,6 +38,7 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   sinvalShmem,
   lockShmem,
   predicateShmem,
+  serialShmem,
   procSignalShmem,
   backendStatusShmem,
   bgwriterStatsShmem,

@@ -8,7 +8,7 @@
  *  under a spinlock of its own, because readers look at it while a writer writes.
  *  Counterpart: src/backend/storage/ipc/sinval.c, sinvaladt.c */
 import { assert } from '#base/assert.ts';
-import { atomic32, bytes, i32, struct, u32 } from '#base/struct.ts';
+import { atomic32, bytes, i32, struct } from '#base/struct.ts';
 import { report } from '#runtime/error/report.ts';
 import { raiseInterrupt } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
@@ -54,9 +54,7 @@ const Reader = struct('SInvalReader', 32, {
   signaled: i32(),
   hasMessages: atomic32(),
   sendOnly: i32(),
-  /** Where the slot's next user goes on to count its transactions, so that no virtual xid is used twice. */
-  nextLocalTransactionId: u32(),
-  pad: bytes(4),
+  pad: bytes(8),
 });
 
 let ringAt = -1;
@@ -73,9 +71,7 @@ export const sinvalShmem: ShmemSubsystem = {
     ringAt = at;
     readersAt = at + Ring.SIZE;
     messagesAt = readersAt + maxBackends() * Reader.SIZE;
-    if (found) return;
-    Ring.nextThreshold.set(mem, ringAt, CLEANUP_MIN);
-    for (let id = 1; id <= maxBackends(); id++) Reader.nextLocalTransactionId.set(mem, readerAt(id), 1);
+    if (!found) Ring.nextThreshold.set(mem, ringAt, CLEANUP_MIN);
   },
 };
 
@@ -89,7 +85,6 @@ const MAX_DEPTH = 64;
 let depth = 0;
 let catchupPending = false;
 let messageCounter = 0;
-let localTransactionId = 1;
 let amReader = false;
 
 onNewPrivateWindow(() => {
@@ -113,7 +108,6 @@ export function sharedInvalBackendInit(sendOnly: boolean): void {
   Reader.signaled.set(mem, at, 0);
   Reader.hasMessages.store(mem, at, 0);
   Reader.sendOnly.set(mem, at, sendOnly ? 1 : 0);
-  localTransactionId = Reader.nextLocalTransactionId.get(mem, at);
   lwLockRelease(lock);
   amReader = !sendOnly;
   catchupPending = false;
@@ -129,7 +123,6 @@ export function sharedInvalBackendCleanup(): void {
   const lock = mainLWLock('SInvalWrite');
   lwLockAcquire(lock, 'exclusive');
   const at = readerAt(id);
-  Reader.nextLocalTransactionId.set(mem, at, localTransactionId);
   Reader.pid.store(mem, at, 0);
   Reader.nextMsgNum.set(mem, at, 0);
   Reader.resetState.set(mem, at, 0);
@@ -139,13 +132,6 @@ export function sharedInvalBackendCleanup(): void {
   Ring.lastBackend.set(mem, ringAt, last);
   lwLockRelease(lock);
   amReader = false;
-}
-
-/** Number of a new local transaction: unique per backend id until the server restarts; never 0. */
-export function getNextLocalTransactionId(): number {
-  const id = localTransactionId;
-  localTransactionId = (localTransactionId + 1) >>> 0 || 1;
-  return id;
 }
 
 /** Counts messages handled and resets: whoever read a catalog can see whether something came in between. */

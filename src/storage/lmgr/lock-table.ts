@@ -11,7 +11,7 @@ import { initializeLWLock } from '#shm/lwlock.ts';
 import { LWLOCK_STRIDE } from '#shm/lwlock-layout.ts';
 import { BUILTIN_TRANCHES } from '#shm/lwlock-list.ts';
 import { mem } from '#shm/memory.ts';
-import { maxBackends, procAt, totalProcs } from '#shm/proc.ts';
+import { allProcs, maxBackends, procAt } from '#shm/proc.ts';
 import { PgProc } from '#shm/proc-layout.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import { spinAcquire, spinRelease } from '#shm/spinlock.ts';
@@ -95,7 +95,7 @@ function createTables(): void {
   for (let i = 0; i < locks; i++) freeEntry(lockFreeAt, i, locksAt + i * Lock.SIZE, Lock.hashNext.offset);
   for (let i = 0; i < procLocks; i++)
     freeEntry(procLockFreeAt, i, procLocksAt + i * ProcLock.SIZE, ProcLock.hashNext.offset);
-  for (let i = 0; i < totalProcs(); i++) {
+  for (let i = 0; i < allProcs(); i++) {
     const at = procAt(i);
     initializeLWLock(at + PgProc.fpInfoLock.offset, BUILTIN_TRANCHES.LockFastPath);
     PgProc.waitNext.set(mem, at, -1);

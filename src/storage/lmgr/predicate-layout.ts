@@ -126,3 +126,13 @@ export const PredicateHeader = struct('PredicateHeader', 192, {
   maxLocks: i32(),
   pad: bytes(72),
 });
+
+/** Of the log of summarised transactions; guarded by its SLRU's control lock. */
+export const SerialControl = struct('SerialControl', 16, {
+  /** Newest page in use, -1 for none. */
+  headPage: i32(),
+  /** Newest and oldest xid of interest, 0 for none. */
+  headXid: u32(),
+  tailXid: u32(),
+  pad: bytes(4),
+});
