@@ -38,6 +38,8 @@ export interface Snapshot {
   whenTaken: number;
   /** Value of the completion counter: an equal one means that nothing has ended since. */
   completionCount: number;
+  /** Number by which a resource owner knows it, 0 while none does. */
+  id: number;
 }
 
 const NO_XIDS = new Uint32Array(0);
@@ -62,6 +64,7 @@ export function newSnapshot(kind: SnapshotKind): Snapshot {
     lsn: 0,
     whenTaken: 0,
     completionCount: 0,
+    id: 0,
   };
 }
 

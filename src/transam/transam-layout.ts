@@ -80,7 +80,7 @@ export const TwoPhaseHeader = struct('TwoPhaseShared', 64, {
 
 export const GID_SIZE = 200;
 /** A prepared transaction. `preparedOrder[i]` after the entries holds the indexes of those in use. */
-export const PreparedXact = struct('PreparedXact', 296, {
+export const PreparedXact = struct('PreparedXact', 256, {
   freeNext: i32(),
   /** Dummy PGPROC that stands for it. */
   procNumber: i32(),
@@ -100,7 +100,7 @@ export const PreparedXact = struct('PreparedXact', 296, {
   inRedo: u8(),
   pad: bytes(1),
   gid: cstring(GID_SIZE),
-  pad1: bytes(40),
+  pad1: bytes(8),
 });
 
 /** Transactions of the primary that a standby believes to run. Behind it: xids (u32 each), valid flags (u8 each).
