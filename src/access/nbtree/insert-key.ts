@@ -25,28 +25,33 @@ export class InsertKey {
   pivotSearch = false;
   scanTid: ItemPointer = NO_TID;
   keySize = 0;
-  readonly args: readonly KeyArgument[];
-  constructor(readonly state: BtIndexState) {
-    this.args = state.columns.map((column, i) => {
-      const arg = new KeyArgument(column);
-      arg.option = state.index.options[i] ?? 0;
-      return arg;
-    });
-  }
+  constructor(
+    readonly state: BtIndexState,
+    readonly args: readonly KeyArgument[],
+  ) {}
   release(): void {
-    for (const arg of this.args) arg.release();
+    for (let i = 0; i < this.args.length; i++) this.args[i]!.release();
   }
+}
+
+/** An argument for a key column (from 0), knowing its order. */
+export function columnArgument(state: BtIndexState, column: number): KeyArgument {
+  const arg = new KeyArgument(state.columns[column]!);
+  arg.option = state.index.options[column] ?? 0;
+  return arg;
 }
 
 /** Key of a leaf or pivot tuple; the tuple must stay where it is while the key is used. */
 export function keyOfTuple(state: BtIndexState, tup: number, allEqualImage: boolean): InsertKey {
-  const key = new InsertKey(state);
+  const args: KeyArgument[] = [];
+  for (let i = 0; i < state.nkeyatts; i++) args.push(columnArgument(state, i));
+  const key = new InsertKey(state, args);
   key.allEqualImage = allEqualImage;
   const natts = tupleNAtts(tup, state.natts);
   key.keySize = Math.min(state.nkeyatts, natts);
   key.scanTid = tupleHeapTid(tup);
   for (let i = 0; i < state.nkeyatts; i++) {
-    const arg = key.args[i]!;
+    const arg = args[i]!;
     const at = i < natts ? indexAttribute(state.desc, tup, i + 1) : 0;
     if (at === 0) {
       arg.setNull();

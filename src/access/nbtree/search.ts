@@ -70,7 +70,7 @@ export function searchTree(rel: Relation, key: InsertKey, access: Access): Buffe
     if (isLeaf(page)) break;
     const offset = binarySearch(key, page);
     const child = downlink(itemAt(page, offset));
-    if (access === WRITE) descent = { block: bufferBlock(buffer), offset, parent: descent };
+    if (access === WRITE || key.pivotSearch) descent = { block: bufferBlock(buffer), offset, parent: descent };
     // The leaf is locked for writing at once.
     if (btLevel(page) === 1 && access === WRITE) pageAccess = WRITE;
     buffer = releaseAndGetBuffer(rel, buffer, child, pageAccess);

@@ -67,7 +67,8 @@ export function setTupleNAtts(tup: number, natts: number, hasHeapTid: boolean): 
 }
 export const downlink = (tup: number): BlockNumber => tidBlock(tup);
 export const setDownlink = (tup: number, block: BlockNumber): void => setTidBlock(tup, block);
-/** The high key of a half-dead leaf points to the topmost page of the subtree that goes with it, 0 if that is itself. */
+/** The high key of a half-dead leaf points to the topmost page of the subtree that goes with it; INVALID_BLOCK if only
+ *  the leaf itself is left. */
 export const topParent = (leafHighKey: number): BlockNumber => tidBlock(leafHighKey);
 export function setTopParent(leafHighKey: number, block: BlockNumber): void {
   setTidBlock(leafHighKey, block);
