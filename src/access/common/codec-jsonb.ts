@@ -12,7 +12,7 @@ import { setVarSize, varDataAt, varDataLen, withPlainBytes } from '#access/commo
 import type { Jsonb, JsonbValue, Numeric } from '#adt/datum.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { mem } from '#shm/memory.ts';
+import { mem, onNewPrivateWindow } from '#shm/memory.ts';
 import { privateAlloc } from '#shm/private-memory.ts';
 
 const OFFLEN_MASK = 0x0fff_ffff;
@@ -188,6 +188,9 @@ function decodeRoot(at: number, length: number): Jsonb {
   return { kind: 'jsonb', value: decodeContainer(copy) };
 }
 let scratch = 0;
+onNewPrivateWindow(() => {
+  scratch = 0;
+});
 /** Only values behind a short header come here: at most 126 bytes. */
 function alignedScratch(length: number): number {
   if (length > 128) throw new Error('a long jsonb is aligned');

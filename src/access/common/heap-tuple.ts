@@ -24,7 +24,7 @@ import { canonicalInt8, type Datum } from '#adt/datum.ts';
 import { type ItemPointer, type Oid, tidBlock, tidOffset } from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { mem } from '#shm/memory.ts';
+import { mem, onNewPrivateWindow } from '#shm/memory.ts';
 import { privateAlloc, privateRealloc, type Workspace } from '#shm/private-memory.ts';
 
 const TWO_32 = 0x1_0000_0000;
@@ -35,6 +35,11 @@ const TWO_32 = 0x1_0000_0000;
 const scratches: number[] = [];
 const scratchSizes: number[] = [];
 let depth = 0;
+onNewPrivateWindow(() => {
+  scratches.length = 0;
+  scratchSizes.length = 0;
+  depth = 0;
+});
 
 let formedLength = 0;
 let formedMask = 0;

@@ -42,7 +42,7 @@ export class SortRuns {
   startMerge(): RunReader[] {
     this.freeReaders();
     this.readers = this.files.map((file, run) => {
-      file.seek(0, 0);
+      file.seek(0);
       return { file, at: 0, size: 0, length: 0, key: 0, run };
     });
     return this.readers.filter((reader) => this.advance(reader));

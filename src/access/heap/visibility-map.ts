@@ -20,7 +20,7 @@ import {
 import { beginCritical, endCritical } from '#runtime/error/critical-section.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { mem } from '#shm/memory.ts';
+import { mem, onNewPrivateWindow } from '#shm/memory.ts';
 import { privateReserve } from '#shm/private-memory.ts';
 import { BUFFER_LOCK, RBM } from '#storage/buffer/buffer-layout.ts';
 import { lockBuffer } from '#storage/buffer/buffer-lock.ts';
@@ -88,6 +88,9 @@ function vmExtend(rel: Relation, blocks: BlockNumber): void {
   }
 }
 let scratch = 0;
+onNewPrivateWindow(() => {
+  scratch = 0;
+});
 const scratchPage = (): number => (scratch === 0 ? (scratch = privateReserve(8192)) : scratch);
 
 /** The pinned page of the map, INVALID_BUFFER if the map is shorter and `extend` is false. */
