@@ -59,3 +59,10 @@ export function checkRangeTablePermissions(rtable: readonly RangeTblEntry[]): vo
     });
   }
 }
+
+/** Which of these columns the current user may read, one by one. */
+export function mayReadColumns(relid: Oid, columns: readonly number[]): boolean[] {
+  const role = sessionIdentity.userOid;
+  if (mayReadRelation(relid, role, [0])) return columns.map(() => true);
+  return columns.map((column) => mayReadRelation(relid, role, [column]));
+}

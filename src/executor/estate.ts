@@ -3,9 +3,13 @@
  *  Compiled expressions are pure closures over (plan, ExprContext): all that changes lives in the context or here, so
  *  one compiled plan serves any number of nested executions.
  *  Counterpart: EState, ExprContext of src/include/nodes/execnodes.h, execUtils.c */
+import type { Relation } from '#access/common/relation-descriptor.ts';
 import type { Datum } from '#adt/datum.ts';
+import type { CommandId, ItemPointer } from '#base/ids.ts';
+import { relationClose, relationOpen } from '#catalog/relation.ts';
 import type { BoundParams } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
+import type { Snapshot } from '#transam/snapshot.ts';
 
 /** One row in flight. Belongs to the node that returned it and is valid until that node is asked again. */
 export type Row = Datum[];
@@ -35,7 +39,28 @@ export interface SubPlanRunner {
   hashStamp: number;
 }
 
+/** The stored tuple that a scan row was read from: what system columns are taken of. */
+export interface CurrentTuple {
+  tupleAt: number;
+  tid: ItemPointer;
+}
+/** While a changed row is evaluated again, its relation gives this one row and nothing else. */
+export interface SubstituteRow {
+  readonly row: Row | null;
+  readonly tuple: CurrentTuple | null;
+  given: boolean;
+}
+
 export class EState {
+  /** What this query sees; set by executorStart. */
+  snapshot: Snapshot | null = null;
+  /** Command id of the versions that the query makes. */
+  outputCid = 0 as CommandId;
+  /** Rows inserted, updated or deleted by the statement itself. */
+  modified = 0;
+  /** Rows put in place of scans, by range table index; null in ordinary execution. */
+  substitutes: Map<number, SubstituteRow> | null = null;
+  readonly #relations: (Relation | undefined)[] = [];
   readonly execParams: Datum[];
   readonly pending: (PendingParam | undefined)[];
   /** Clock reading at which each exec param last changed. */
@@ -65,6 +90,18 @@ export class EState {
     this.pending = count === 0 ? [] : new Array<undefined>(count).fill(undefined);
     this.paramStamps = count === 0 ? [] : new Array<number>(count).fill(0);
     this.instrument = instrument;
+  }
+
+  /** The relation of a range table entry, open until the query ends. Its lock was taken by whoever planned. */
+  relation(rti: number): Relation {
+    const known = this.#relations[rti];
+    if (known !== undefined) return known;
+    const rte = this.stmt.rtable[rti - 1]!;
+    if (rte.rtekind !== 'relation') throw new Error(`range table entry ${rti} is no relation`);
+    const relation = relationOpen(rte.relid, 0);
+    this.#relations[rti] = relation;
+    this.cleanups.unshift(() => relationClose(relation, 0));
+    return relation;
   }
 
   setParam(id: number, value: Datum): void {
@@ -97,6 +134,8 @@ export class ExprContext {
   scan: Row = NO_ROW;
   outer: Row = NO_ROW;
   inner: Row = NO_ROW;
+  /** Of the scan row. */
+  tuple: CurrentTuple | null = null;
   /** Results of the aggregates and window functions of this node, by aggno / position. */
   aggValues: Datum[] = NO_ROW;
   caseValue: Datum = null;

@@ -5,16 +5,16 @@
  *  that the statement was about to work on.
  *  Counterpart: EvalPlanQual() of src/backend/executor/execMain.c */
 import { heapDeform } from '#access/common/heap-tuple.ts';
-import { heapFetch } from '#access/heap/heap-fetch.ts';
-import { lockLatestVersion } from '#access/heap/lock-latest.ts';
+import { heapFetch, newHeapFetchResult, releaseHeapFetch } from '#access/heap/heap-fetch.ts';
+import { heapLockLatestTuple } from '#access/heap/heap-lock.ts';
 import type { LockTupleMode, LockWaitPolicy, TMResult } from '#access/heap/heap-types.ts';
-import type { RecordDatum, Tid } from '#adt/datum.ts';
+import type { Relation } from '#access/common/relation-descriptor.ts';
+import type { Datum, RecordDatum, Tid } from '#adt/datum.ts';
 import { type ItemPointer, makeTid } from '#base/ids.ts';
 import { EState, type Row, type SubstituteRow } from '#executor/estate.ts';
 import type { PlanState } from '#executor/plan-state.ts';
 import type { Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
-import { releaseBuffer } from '#storage/buffer/buffer-pool.ts';
-import { SNAPSHOT_ANY } from '#transam/snapshot.ts';
+import { isolationUsesXactSnapshot, SNAPSHOT_ANY } from '#transam/snapshot.ts';
 
 /** A version of a row, copied out of its page. */
 export interface RowVersion {
@@ -92,11 +92,8 @@ export class EvalPlanQual {
     if (value === null) return { row: null, tuple: null, given: false };
     if (mark.markType === 'copy') return { row: (value as RecordDatum).values.slice(), tuple: null, given: false };
     const relation = this.#parent.relation(mark.rti);
-    const found = heapFetch(relation, SNAPSHOT_ANY, tidOfDatum(value), false);
-    if (!found.found) throw new Error('failed to fetch tuple for EvalPlanQual recheck');
-    const row: Row = new Array(relation.tupleDesc.natts).fill(null);
-    heapDeform(relation.tupleDesc, found.tupleAt, row.length, row);
-    releaseBuffer(found.buffer);
+    const row = fetchRow(relation, tidOfDatum(value));
+    if (row === null) throw new Error('failed to fetch tuple for EvalPlanQual recheck');
     return { row, tuple: null, given: false };
   }
 
@@ -109,6 +106,16 @@ export class EvalPlanQual {
   }
 }
 
+const fetched = newHeapFetchResult();
+/** The columns of the version at a place, whoever may see it; null if there is none. */
+export function fetchRow(relation: Relation, tid: ItemPointer): Row | null {
+  if (!heapFetch(relation, SNAPSHOT_ANY, tid, false, fetched)) return null;
+  const row: Row = new Array<Datum>(relation.tupleDesc.natts).fill(null);
+  heapDeform(relation.tupleDesc, fetched.tupleAt, row.length, row);
+  releaseHeapFetch(fetched);
+  return row;
+}
+
 /** Locks the newest version of a row and reads it. `result` is 'ok' if there is one. */
 export function lockVersion(
   estate: EState,
@@ -118,9 +125,16 @@ export function lockVersion(
   wait: LockWaitPolicy,
 ): { result: TMResult; version: RowVersion | null } {
   const relation = estate.relation(rti);
-  const locked = lockLatestVersion(relation, estate.snapshot!, tid, estate.outputCid, mode, wait);
-  if (locked.result !== 'ok') return { result: locked.result, version: null };
-  const row: Row = new Array(relation.tupleDesc.natts).fill(null);
-  heapDeform(relation.tupleDesc, locked.tupleAt, row.length, row);
-  return { result: 'ok', version: { row, tid: locked.tid, tupleAt: locked.tupleAt } };
+  const out = newHeapFetchResult();
+  const followUpdates = !isolationUsesXactSnapshot();
+  const result = heapLockLatestTuple(relation, tid, estate.outputCid, mode, wait, followUpdates, out);
+  if (result !== 'ok') {
+    releaseHeapFetch(out);
+    return { result, version: null };
+  }
+  const row: Row = new Array<Datum>(relation.tupleDesc.natts).fill(null);
+  heapDeform(relation.tupleDesc, out.tupleAt, row.length, row);
+  const version = { row, tid: out.tid, tupleAt: 0 };
+  releaseHeapFetch(out);
+  return { result, version };
 }

@@ -4,17 +4,21 @@ import type { EState, Instrumentation, Row, SubPlanRunner } from '#executor/esta
 import { AggState } from '#executor/node-agg.ts';
 import { AppendState, MergeAppendState, RecursiveUnionState, SetOpState } from '#executor/node-append.ts';
 import { GroupState } from '#executor/node-group.ts';
+import { IndexOnlyScanState, IndexScanState } from '#executor/node-index-scan.ts';
 import { HashJoinState, HashState, MergeJoinState, NestLoopState } from '#executor/node-join.ts';
-import { LimitState, LockRowsState, UniqueState } from '#executor/node-limit.ts';
+import { setPlanStarter } from '#executor/eval-plan-qual.ts';
+import { LimitState, UniqueState } from '#executor/node-limit.ts';
+import { LockRowsState } from '#executor/node-lock-rows.ts';
+import { ModifyTableState } from '#executor/node-modify-table.ts';
 import { ProjectSetState, ResultState } from '#executor/node-result.ts';
 import {
   CteScanState,
   FunctionScanState,
-  SeqScanState,
   SubqueryScanState,
   ValuesScanState,
   WorkTableScanState,
 } from '#executor/node-scan.ts';
+import { SeqScanState } from '#executor/node-seq-scan.ts';
 import { MaterialState, SortState } from '#executor/node-sort.ts';
 import { WindowAggState } from '#executor/node-window-agg.ts';
 import { FORWARD, type InitFlags, type PlanState, REWIND } from '#executor/plan-state.ts';
@@ -90,11 +94,15 @@ function makeNode(plan: Plan, estate: EState, flags: InitFlags): PlanState {
       return new SetOpState(plan, estate, child(plan.lefttree));
     case 'LockRows':
       return new LockRowsState(plan, estate, child(plan.lefttree));
+    case 'ModifyTable':
+      return new ModifyTableState(plan, estate, child(plan.lefttree));
     case 'Limit':
       return new LimitState(plan, estate, child(plan.lefttree));
-    case 'SampleScan':
     case 'IndexScan':
+      return new IndexScanState(plan, estate);
     case 'IndexOnlyScan':
+      return new IndexOnlyScanState(plan, estate);
+    case 'SampleScan':
     case 'BitmapIndexScan':
     case 'BitmapHeapScan':
     case 'TidScan':
@@ -107,6 +115,8 @@ function makeNode(plan: Plan, estate: EState, flags: InitFlags): PlanState {
       });
   }
 }
+
+setPlanStarter((plan, estate) => initNode(plan, estate, FORWARD));
 
 /** Counts and times every call of next(), as EXPLAIN ANALYZE shows them. */
 function instrument(state: PlanState, estate: EState): void {

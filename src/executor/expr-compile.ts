@@ -3,6 +3,7 @@
  *  compileExpr() is an exhaustive switch over the node kinds. A compiled expression holds no state: it reads rows and
  *  parameters from the ExprContext it is given. NULL is null; a boolean expression yields true, false or null.
  *  Counterpart: src/backend/executor/execExpr.c, execExprInterp.c */
+import { getSysAttr } from '#access/common/heap-tuple.ts';
 import type { Datum, RecordDatum } from '#adt/datum.ts';
 import { type CallInfo, typeInfo } from '#adt/fmgr.ts';
 import { unreachable } from '#base/assert.ts';
@@ -201,19 +202,21 @@ function compileVar(node: nodes.Var, scope: CompileScope): Eval {
   return compileSystemColumn(node, rte);
 }
 
-/** tableoid is a fact of the scan; other system columns follow the user columns in a scan's row. */
+/** tableoid is a fact of the scan; the others are read from the header of the tuple that the scan stands on. */
 function compileSystemColumn(node: nodes.Var, rte: RangeTblEntry): Eval {
-  if (rte.rtekind === 'relation' && node.varattno === -6) {
-    const relid = rte.relid;
-    return () => relid;
-  }
-  const name = ['', 'ctid', 'xmin', 'cmin', 'xmax', 'cmax'][-node.varattno] ?? 'tableoid';
-  return () =>
-    report('ERROR', {
-      code: SQLSTATE.featureNotSupported,
-      message: `cannot retrieve a system column in this context`,
-      detail: `The scan does not supply "${name}".`,
-    });
+  const attnum = node.varattno;
+  const relid = rte.rtekind === 'relation' ? rte.relid : (0 as Oid);
+  if (attnum === -6) return () => relid;
+  return (c) => {
+    const { tuple } = c;
+    if (tuple === null || (tuple.tupleAt === 0 && attnum !== -1)) {
+      report('ERROR', {
+        code: SQLSTATE.featureNotSupported,
+        message: 'cannot retrieve a system column in this context',
+      });
+    }
+    return getSysAttr(tuple.tupleAt, tuple.tid, relid, attnum);
+  };
 }
 
 function compileWholeRow(node: nodes.Var, rte: RangeTblEntry): Eval {

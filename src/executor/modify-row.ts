@@ -7,7 +7,7 @@ import { tmf } from '#access/heap/heap-types.ts';
 import type { CommandId } from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { isolationUsesXactSnapshot } from '#transam/xact-characteristics.ts';
+import { isolationUsesXactSnapshot } from '#transam/snapshot.ts';
 
 export function refuseConcurrent(what: 'update' | 'delete'): void {
   if (!isolationUsesXactSnapshot()) return;

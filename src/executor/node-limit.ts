@@ -1,5 +1,5 @@
 /** node-limit.ts — LIMIT, OFFSET, FETCH … WITH TIES; DISTINCT over sorted rows; row locking.
- *  Counterpart: src/backend/executor/nodeLimit.c, nodeUnique.c, nodeLockRows.c */
+ *  Counterpart: src/backend/executor/nodeLimit.c, nodeUnique.c */
 import type { Datum } from '#adt/datum.ts';
 import type { EState, Row } from '#executor/estate.ts';
 import { compileExpr } from '#executor/expr-compile.ts';
@@ -7,7 +7,7 @@ import { SortState } from '#executor/node-sort.ts';
 import { ResultState } from '#executor/node-result.ts';
 import { compiledFor, PlanState } from '#executor/plan-state.ts';
 import { type Equals, equalityFor } from '#executor/sort-support.ts';
-import type { Limit, LockRows, Unique } from '#nodes/plan-nodes.ts';
+import type { Limit, Unique } from '#nodes/plan-nodes.ts';
 import type { Oid } from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -143,23 +143,6 @@ export class UniqueState extends PlanState<Unique> {
   }
   protected reset(): void {
     this.#last = null;
-    this.outer.rescan();
-  }
-}
-
-/** Rows that can be locked come with table storage; what reaches this node today (catalogs, functions) has none. */
-export class LockRowsState extends PlanState<LockRows> {
-  constructor(
-    plan: LockRows,
-    estate: EState,
-    readonly outer: PlanState,
-  ) {
-    super(plan, estate);
-  }
-  next(): Row | null {
-    return this.outer.next();
-  }
-  protected reset(): void {
     this.outer.rescan();
   }
 }

@@ -3,20 +3,18 @@
  *  Without RETURNING one call of next() does it all; with it, each call does one row and returns it. Values are Datums
  *  until the heap's tuple is formed; the tuple lives in the node's workspace and is forgotten with the next row.
  *  Counterpart: src/backend/executor/nodeModifyTable.c */
-import { heapFormTuple, heapDeform, heapTupleLength } from '#access/common/heap-tuple.ts';
+import { heapFormTuple, heapTupleLength } from '#access/common/heap-tuple.ts';
 import { SPEC_TOKEN_OFFSET, setTupleCtid } from '#access/common/heap-tuple-layout.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
-import { BulkInsertState } from '#access/heap/bulk-insert.ts';
 import { heapDelete } from '#access/heap/heap-delete.ts';
-import { heapFetch } from '#access/heap/heap-fetch.ts';
+import { heapFetch, newHeapFetchResult, releaseHeapFetch } from '#access/heap/heap-fetch.ts';
 import { heapAbortSpeculative, heapFinishSpeculative, heapInsert } from '#access/heap/heap-insert.ts';
-import { HEAP_INSERT, tmf } from '#access/heap/heap-types.ts';
+import { HEAP_INSERT } from '#access/heap/heap-types.ts';
 import { heapUpdate, heapUpdateResult } from '#access/heap/heap-update.ts';
-import { heapTupleSatisfiesVisibility } from '#access/heap/visibility.ts';
 import type { Datum } from '#adt/datum.ts';
 import { type ItemPointer, makeTid, type Oid } from '#base/ids.ts';
 import type { CurrentTuple, EState, Eval, Row } from '#executor/estate.ts';
-import { EvalPlanQual, lockVersion, type RowVersion, tidOfDatum } from '#executor/eval-plan-qual.ts';
+import { EvalPlanQual, fetchRow, lockVersion, type RowVersion, tidOfDatum } from '#executor/eval-plan-qual.ts';
 import { compileProjection, compileQual, type Projection } from '#executor/expr-compile.ts';
 import { IndexSet } from '#executor/index-entries.ts';
 import { checkSelfModified, refuseConcurrent, refuseSecondTime } from '#executor/modify-row.ts';
@@ -29,10 +27,8 @@ import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { Workspace } from '#shm/private-memory.ts';
-import { releaseBuffer } from '#storage/buffer/buffer-pool.ts';
-import { SNAPSHOT_ANY } from '#transam/snapshot.ts';
+import { isolationUsesXactSnapshot } from '#transam/snapshot.ts';
 import { getCurrentTransactionId } from '#transam/xact.ts';
-import { isolationUsesXactSnapshot } from '#transam/xact-characteristics.ts';
 import { speculativeInsertionLockAcquire, speculativeInsertionLockRelease } from '#transam/xact-wait.ts';
 
 interface ModifyCode {
@@ -54,7 +50,6 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   readonly #current: CurrentTuple = { tupleAt: 0, tid: 0 as ItemPointer };
   #indexes: IndexSet | null = null;
   #triggers: RelationTriggers | null = null;
-  #bulk: BulkInsertState | null = null;
   #epq: EvalPlanQual | null = null;
   #begun = false;
   #done = false;
@@ -95,7 +90,6 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     this.#triggers = triggerQueue.load(this.#relation, estate);
     // A HOT update or a delete touches no index, but which it will be is not known beforehand.
     if (plan.operation !== 'delete') this.#indexes = new IndexSet(this.#relation, this.context);
-    if (plan.operation === 'insert') this.#bulk = new BulkInsertState();
     this.#triggers?.beforeStatement(plan.operation, plan.updateColnos);
     if (plan.onConflictAction === 'update') this.#triggers?.beforeStatement('update', plan.onConflictCols);
   }
@@ -174,7 +168,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
       }
     } else {
       at = heapFormTuple(relation.tupleDesc, row, this.#workspace);
-      tid = heapInsert(relation, at, heapTupleLength(), estate.outputCid, 0, this.#bulk);
+      tid = heapInsert(relation, at, heapTupleLength(), estate.outputCid, 0, null);
       if (indexes.makers.length > 0) recheck = indexes.insert(row, tid, false, false, NO_INDEXES);
     }
     if (plan.canSetTag) estate.modified++;
@@ -194,10 +188,9 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   /** DO NOTHING because of a row that a serializable transaction cannot see would be an invisible reason. */
   #checkConflictVisible(tid: ItemPointer): void {
     if (!isolationUsesXactSnapshot()) return;
-    const found = heapFetch(this.#relation, SNAPSHOT_ANY, tid, false);
-    if (!found.found) throw new Error('failed to fetch conflicting tuple for ON CONFLICT');
-    const visible = heapTupleSatisfiesVisibility(this.estate.snapshot!, found.tupleAt, found.buffer, tid);
-    releaseBuffer(found.buffer);
+    const found = newHeapFetchResult();
+    const visible = heapFetch(this.#relation, this.estate.snapshot!, tid, false, found);
+    releaseHeapFetch(found);
     if (!visible) refuseConcurrent('update');
   }
 
@@ -271,11 +264,8 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   }
   /** The version that the subplan found, whoever may see it. */
   #fetchVersion(tid: ItemPointer): RowVersion {
-    const found = heapFetch(this.#relation, SNAPSHOT_ANY, tid, false);
-    if (!found.found) throw new Error('failed to fetch tuple being updated');
-    const row: Row = new Array<Datum>(this.#natts).fill(null);
-    heapDeform(this.#relation.tupleDesc, found.tupleAt, this.#natts, row);
-    releaseBuffer(found.buffer);
+    const row = fetchRow(this.#relation, tid);
+    if (row === null) throw new Error('failed to fetch tuple being updated');
     return { row, tid, tupleAt: 0 };
   }
 
@@ -350,7 +340,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     columns: readonly number[],
   ): Row | null {
     const { plan, estate, context } = this;
-    const newTid = heapUpdateResult.tid;
+    const newTid = heapUpdateResult.newTid;
     let recheck: readonly Oid[] = NO_INDEXES;
     const indexes = this.#indexes!;
     if (indexes.makers.length > 0 && !heapUpdateResult.isHot)
@@ -475,11 +465,8 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   override end(): void {
     this.#indexes?.close();
     this.#indexes = null;
-    this.#bulk?.free();
-    this.#bulk = null;
     this.#epq?.end();
     this.#epq = null;
     this.#workspace.free();
-    void tmf;
   }
 }

@@ -1,117 +1,24 @@
-/** node-scan.ts — the nodes that bring rows in: relations, functions, VALUES, sub-selects, CTEs, work tables.
+/** node-scan.ts — the nodes that bring rows in that no table holds: functions, VALUES, sub-selects, CTEs, work tables.
  *
- *  They share one loop: fetch, filter, project. A function in FROM is iterated, never stored, unless the scan will be
- *  asked to start over; then its rows are kept as they pass by.
- *  Counterpart: src/backend/executor/execScan.c, nodeSeqscan.c, nodeFunctionscan.c, nodeValuesscan.c,
+ *  A function in FROM is iterated, never stored, unless the scan will be asked to start over; then its rows are kept as
+ *  they pass by.
+ *  Counterpart: src/backend/executor/nodeFunctionscan.c, nodeValuesscan.c,
  *  nodeSubqueryscan.c, nodeCtescan.c, nodeWorktablescan.c */
 import type { Datum } from '#adt/datum.ts';
 import type { SetIterator } from '#adt/fmgr.ts';
-import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { typeRelid } from '#catalog/syscache.ts';
 import type { EState, Eval, Row, RowSource } from '#executor/estate.ts';
-import { callInfoFor, compileExpr, compileProjection, compileQual, type Projection } from '#executor/expr-compile.ts';
+import { callInfoFor, compileExpr, compileProjection, compileQual } from '#executor/expr-compile.ts';
 import { isRecord, setCall } from '#executor/function-call.ts';
-import { compiledFor, type InitFlags, PlanState } from '#executor/plan-state.ts';
+import { compiledFor, type InitFlags, type PlanState } from '#executor/plan-state.ts';
 import { columnLists, functionColumns } from '#executor/rte-columns.ts';
-import type {
-  CteScan,
-  FunctionScan,
-  Plan,
-  ScanPlan,
-  SeqScan,
-  SubqueryScan,
-  ValuesScan,
-  WorkTableScan,
-} from '#nodes/plan-nodes.ts';
+import { columnCount, scanCode, ScanState } from '#executor/scan-state.ts';
+import type { CteScan, FunctionScan, Plan, SubqueryScan, ValuesScan, WorkTableScan } from '#nodes/plan-nodes.ts';
 import type { RangeTblFunction } from '#nodes/parse-nodes.ts';
 import type { Expr } from '#nodes/primitives.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { checkForInterrupts } from '#runtime/interrupts.ts';
-
-/** A readable relation. Its rows belong to the reader until the next call. */
-export interface RelationScan {
-  next(): Row | null;
-  end(): void;
-}
-let openRelation: (relid: Oid) => RelationScan = (relid) => {
-  throw new Error(`no access method reads relation ${relid}`);
-};
-/** How a relation is read: catalogs now, tables by their access method. */
-export function setRelationOpener(open: (relid: Oid) => RelationScan): void {
-  openRelation = open;
-}
-
-interface ScanCode {
-  readonly qual: Eval | null;
-  readonly project: Projection | null;
-}
-
-abstract class ScanState<P extends ScanPlan> extends PlanState<P> {
-  readonly #qual: Eval | null;
-  readonly #project: Projection | null;
-  readonly #out: Row;
-  #ticks = 0;
-  protected constructor(plan: P, estate: EState, code: ScanCode) {
-    super(plan, estate);
-    this.#qual = code.qual;
-    this.#project = code.project;
-    this.#out = new Array<Datum>(plan.targetlist.length).fill(null);
-  }
-
-  protected abstract fetch(): Row | null;
-
-  next(): Row | null {
-    const context = this.context;
-    const qual = this.#qual;
-    const project = this.#project;
-    for (;;) {
-      if ((++this.#ticks & 127) === 0) checkForInterrupts();
-      const row = this.fetch();
-      if (row === null) return null;
-      context.scan = row;
-      if (qual !== null && qual(context) !== true) {
-        if (this.estate.instrument) this.instrumentation!.filtered++;
-        continue;
-      }
-      if (project === null) return row;
-      project(context, this.#out);
-      return this.#out;
-    }
-  }
-}
-
-function scanCode(plan: ScanPlan, estate: EState, width: number): ScanCode {
-  return compiledFor(plan, estate, (scope) => ({
-    qual: compileQual(plan.qual, scope),
-    project: compileProjection(plan.targetlist, scope, width),
-  }));
-}
-const columnCount = (plan: ScanPlan, estate: EState): number =>
-  estate.stmt.rtable[plan.scanrelid - 1]!.eref.colnames.length;
-
-export class SeqScanState extends ScanState<SeqScan> {
-  readonly #relid: Oid;
-  #scan: RelationScan | null = null;
-  constructor(plan: SeqScan, estate: EState) {
-    super(plan, estate, scanCode(plan, estate, columnCount(plan, estate)));
-    const rte = estate.stmt.rtable[plan.scanrelid - 1]!;
-    if (rte.rtekind !== 'relation') throw new Error('sequential scan of something that is no relation');
-    this.#relid = rte.relid;
-  }
-  protected fetch(): Row | null {
-    this.#scan ??= openRelation(this.#relid);
-    return this.#scan.next();
-  }
-  protected reset(): void {
-    this.end();
-  }
-  override end(): void {
-    this.#scan?.end();
-    this.#scan = null;
-  }
-}
 
 interface FunctionSource {
   readonly args: readonly Eval[];

@@ -12,6 +12,9 @@ import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.
 import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import type { TargetEntry } from '#nodes/primitives.ts';
+import { triggerQueue } from '#executor/triggers.ts';
+import { activeSnapshotSet, getActiveSnapshot, registerSnapshot, unregisterSnapshot } from '#transam/snapshot.ts';
+import { getCurrentCommandId } from '#transam/xact.ts';
 
 export interface QueryDesc {
   readonly plan: PlannedStmt;
@@ -110,6 +113,11 @@ export function standardExecutorStart(query: QueryDesc): void {
   checkRelationPermissions(query.plan);
   const estate = new EState(query.plan, query.params, query.instrument);
   estate.makeSubPlan = (planId) => makeSubPlanRunner(estate, planId);
+  // The caller has made its snapshot the active one.
+  estate.snapshot = activeSnapshotSet() ? registerSnapshot(getActiveSnapshot()) : null;
+  if (query.plan.commandType !== 'select' || query.plan.rowMarks.length > 0 || query.plan.hasModifyingCTE)
+    estate.outputCid = getCurrentCommandId(true);
+  triggerQueue.beginQuery();
   query.estate = estate;
   query.planState = initNode(query.plan.planTree, estate, FORWARD);
 }
@@ -140,8 +148,18 @@ export function standardExecutorRun(query: QueryDesc, count: number): number {
     }
     if (!dest.receive(delivered)) break;
   }
-  query.processed += given;
-  return given;
+  // What a modification without RETURNING did is counted by its node.
+  const done = query.plan.commandType === 'select' ? given : estateModified(query);
+  query.processed += done;
+  return done;
+}
+
+/** Rows changed since the last call. */
+function estateModified(query: QueryDesc): number {
+  const estate = query.estate!;
+  const count = estate.modified;
+  estate.modified = 0;
+  return count;
 }
 
 /** Positions of the columns that the client sees. */
@@ -150,6 +168,7 @@ function visibleColumns(plan: PlannedStmt): number[] {
 }
 
 export function standardExecutorFinish(query: QueryDesc): void {
+  triggerQueue.endQuery(query.estate!);
   if (query.started) query.dest.finish();
 }
 
@@ -157,6 +176,7 @@ export function standardExecutorEnd(query: QueryDesc): void {
   const estate = query.estate;
   if (estate === null) return;
   for (let i = estate.cleanups.length - 1; i >= 0; i--) estate.cleanups[i]!();
+  if (estate.snapshot !== null) unregisterSnapshot(estate.snapshot);
   query.estate = null;
   query.planState = null;
 }

@@ -8,8 +8,6 @@ import type { Plan, PlannedStmt } from '#nodes/plan-nodes.ts';
 import type { PlannerGlobal } from '#optimizer/planner-info.ts';
 import { finishPlan, setPlanReferences } from '#optimizer/set-refs.ts';
 import { planSubquery } from '#optimizer/subquery-planner.ts';
-import { report } from '#runtime/error/report.ts';
-import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 export type Planner = (query: Query, params: BoundParams | null) => PlannedStmt;
 
@@ -23,12 +21,6 @@ export function planQuery(query: Query, params: BoundParams | null = null): Plan
 }
 
 export function standardPlanner(query: Query, params: BoundParams | null): PlannedStmt {
-  if (query.commandType !== 'select') {
-    return report('ERROR', {
-      code: SQLSTATE.featureNotSupported,
-      message: `${query.commandType.toUpperCase()} is not supported`,
-    });
-  }
   const glob: PlannerGlobal = {
     params,
     subplans: [],
@@ -49,14 +41,14 @@ export function standardPlanner(query: Query, params: BoundParams | null): Plann
   return {
     kind: 'PlannedStmt',
     commandType: query.commandType,
-    hasReturning: false,
+    hasReturning: query.returningList.length > 0,
     hasModifyingCTE: query.hasModifyingCTE,
     canSetTag: query.canSetTag,
     transientPlan: params !== null,
     dependsOnRole: false,
     planTree,
     rtable: glob.finalRtable,
-    resultRelations: [],
+    resultRelations: query.resultRelation > 0 ? [query.resultRelation] : [],
     subplans,
     rewindPlanIds: [],
     rowMarks: query.rowMarks,

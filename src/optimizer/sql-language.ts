@@ -6,7 +6,6 @@
 import type { Datum, RecordDatum } from '#adt/datum.ts';
 import { type CallInfo, type SetIterator, typeInfo } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
-import { openCatalog } from '#catalog/catalog-relation.ts';
 import { withSearchPath } from '#catalog/namespace.ts';
 import { NAMESPACE, TYPE } from '#catalog/oids.ts';
 import type { ProcRow } from '#catalog/rows.ts';
@@ -23,7 +22,6 @@ import {
 import { EState, type Eval, ExprContext } from '#executor/estate.ts';
 import { compileExpr, type DomainRules, setDomainRules } from '#executor/expr-compile.ts';
 import { setSqlFunctionExecutor } from '#executor/function-call.ts';
-import { setRelationOpener } from '#executor/node-scan.ts';
 import {
   createQueryDesc,
   executorEnd,
@@ -269,5 +267,4 @@ export function installQueryServices(rewriter: Rewriter): void {
     const rules = domainRules(type);
     return !rules.notNull && rules.checks.length === 0;
   });
-  setRelationOpener(openCatalog);
 }

@@ -7,6 +7,7 @@ import type { Expr, FromNode } from '#nodes/primitives.ts';
 import { mapQuery, mapRangeTblEntry } from '#nodes/visit.ts';
 import { type FoldScope, foldExpr } from '#optimizer/const-fold.ts';
 import { planUpper } from '#optimizer/grouping.ts';
+import { addRowIdentity, makeModifyTable } from '#optimizer/modify.ts';
 import { makeRoot, type PlannerGlobal, type PlannerInfo } from '#optimizer/planner-info.ts';
 import {
   flattenJoinAliases,
@@ -36,8 +37,10 @@ export function planSubquery(
   root.query = preprocess(root, root.query);
   root.query = moveHaving(root.query);
   if (root.query.setOperations === null) root.query = reduceOuterJoins(root.query);
+  if (root.query.commandType !== 'select' || root.query.rowMarks.length > 0) addRowIdentity(root);
   let plan =
     root.query.setOperations === null ? planUpper(root, null) : planUpper(root, planSetOperations(root, recursive));
+  if (root.query.commandType !== 'select') plan = makeModifyTable(root, plan);
   if (root.initPlans.length > 0) {
     plan = { ...plan, initPlan: [...plan.initPlan, ...root.initPlans] };
     for (const initPlan of root.initPlans) {

@@ -7,17 +7,70 @@
 import type { Oid } from '#base/ids.ts';
 import { withSearchPath } from '#catalog/namespace.ts';
 import { NAMESPACE } from '#catalog/oids.ts';
+import { relationClose, relationOpen } from '#catalog/relation.ts';
 import { classRow, viewDefinition } from '#catalog/syscache.ts';
 import type { Query, RangeTblEntry, RteSubquery } from '#nodes/parse-nodes.ts';
 import type { Expr } from '#nodes/primitives.ts';
 import { mapChildren, mapQuery } from '#nodes/visit.ts';
 import { analyze } from '#parser/analyze.ts';
 import { parseText } from '#parser/parse.ts';
+import { rewriteTargetList } from '#rewrite/target-list.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
 export function rewriteQuery(query: Query): Query[] {
-  return [query.commandType === 'utility' ? query : expand(query)];
+  return [query.commandType === 'utility' ? query : expand(rewriteModification(query))];
+}
+
+const MODIFIES: ReadonlySet<Query['commandType']> = new Set(['insert', 'update', 'delete']);
+/** Defaults and generated columns of what the query, or a CTE of it, modifies. */
+function rewriteModification(query: Query): Query {
+  const cteList = mapChanged(query.cteList, (cte) => {
+    const ctequery = rewriteModification(cte.ctequery);
+    return ctequery === cte.ctequery ? cte : { ...cte, ctequery };
+  });
+  const inner = cteList === query.cteList ? query : { ...query, cteList };
+  if (!MODIFIES.has(query.commandType)) return inner;
+  const rte = query.rtable[query.resultRelation - 1]!;
+  if (rte.rtekind !== 'relation') throw new Error('the target of a modification is no relation');
+  checkTargetKind(rte.relid, query.commandType);
+  if (query.commandType === 'delete') return inner;
+  const relation = relationOpen(rte.relid, 0);
+  try {
+    return rewriteTargetList(inner, relation);
+  } finally {
+    relationClose(relation, 0);
+  }
+}
+
+const VERBS: Readonly<Record<string, string>> = { insert: 'insert into', update: 'update', delete: 'delete from' };
+/** Only tables hold rows that a statement can change. */
+function checkTargetKind(relid: Oid, commandType: Query['commandType']): void {
+  const row = classRow(relid)!;
+  switch (row.relkind) {
+    case 'r':
+    case 'p':
+      return;
+    case 'S':
+      return report('ERROR', { code: SQLSTATE.wrongObjectType, message: `cannot change sequence "${row.relname}"` });
+    case 't':
+      return report('ERROR', {
+        code: SQLSTATE.wrongObjectType,
+        message: `cannot change TOAST relation "${row.relname}"`,
+      });
+    case 'm':
+      return report('ERROR', {
+        code: SQLSTATE.wrongObjectType,
+        message: `cannot change materialized view "${row.relname}"`,
+      });
+    case 'v':
+      return report('ERROR', {
+        code: SQLSTATE.featureNotSupported,
+        message: `cannot ${VERBS[commandType]} view "${row.relname}"`,
+      });
+    default:
+      return report('ERROR', { code: SQLSTATE.wrongObjectType, message: `cannot change relation "${row.relname}"` });
+  }
 }
 
 const viewQueries = new Map<Oid, Query>();
