@@ -44,33 +44,21 @@ function rewriteModification(query: Query): Query {
 }
 
 const VERBS: Readonly<Record<string, string>> = { insert: 'insert into', update: 'update', delete: 'delete from' };
+const OTHER_KINDS: Readonly<Record<string, string>> = { S: 'sequence', t: 'TOAST relation', m: 'materialized view' };
 /** Only tables hold rows that a statement can change. */
 function checkTargetKind(relid: Oid, commandType: Query['commandType']): void {
   const row = classRow(relid)!;
-  switch (row.relkind) {
-    case 'r':
-    case 'p':
-      return;
-    case 'S':
-      return report('ERROR', { code: SQLSTATE.wrongObjectType, message: `cannot change sequence "${row.relname}"` });
-    case 't':
-      return report('ERROR', {
-        code: SQLSTATE.wrongObjectType,
-        message: `cannot change TOAST relation "${row.relname}"`,
-      });
-    case 'm':
-      return report('ERROR', {
-        code: SQLSTATE.wrongObjectType,
-        message: `cannot change materialized view "${row.relname}"`,
-      });
-    case 'v':
-      return report('ERROR', {
-        code: SQLSTATE.featureNotSupported,
-        message: `cannot ${VERBS[commandType]} view "${row.relname}"`,
-      });
-    default:
-      return report('ERROR', { code: SQLSTATE.wrongObjectType, message: `cannot change relation "${row.relname}"` });
+  if (row.relkind === 'r' || row.relkind === 'p') return;
+  if (row.relkind === 'v') {
+    report('ERROR', {
+      code: SQLSTATE.featureNotSupported,
+      message: `cannot ${VERBS[commandType]} view "${row.relname}"`,
+    });
   }
+  report('ERROR', {
+    code: SQLSTATE.wrongObjectType,
+    message: `cannot change ${OTHER_KINDS[row.relkind] ?? 'relation'} "${row.relname}"`,
+  });
 }
 
 const viewQueries = new Map<Oid, Query>();
