@@ -3,6 +3,7 @@
  *  Order matters where one part finds another's size or place at init. Extensions come last: their request hooks run
  *  while sizes are collected, their startup hooks after everything of ours exists.
  *  Counterpart: src/backend/storage/ipc/ipci.c */
+import { btreeVacuumShmem } from '#access/nbtree/cycle-id.ts';
 import { backgroundWorkerShmem } from '#bgworker/registry.ts';
 import { catalogStateShmem } from '#catalog/catalog-state.ts';
 import { lwLockShmem } from '#shm/lwlock-array.ts';
@@ -23,6 +24,7 @@ import { bufferShmem } from '#storage/buffer/buffer-pool.ts';
 import { controlFileShmem } from '#wal/control-file.ts';
 import { walShmem } from '#wal/wal-shmem.ts';
 import { walStatsShmem } from '#wal/wal-stats.ts';
+import { TRANSAM_SHMEM } from '#transam/shmem.ts';
 import { backendStatusShmem } from '#stats/backend-status.ts';
 import { bgwriterStatsShmem } from '#stats/bgwriter-stats.ts';
 
@@ -39,6 +41,7 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   lockShmem,
   predicateShmem,
   serialShmem,
+  ...TRANSAM_SHMEM,
   procSignalShmem,
   backendStatusShmem,
   bgwriterStatsShmem,
