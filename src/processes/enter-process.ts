@@ -23,6 +23,7 @@ import { AUXILIARY_SLOT, type AuxiliaryKind, takeAuxiliaryId, takeBackendId } fr
 import { markChildActive } from '#storage/ipc/pm-signal.ts';
 import { processProcSignalBarrier, procSignalInit, takeProcSignal } from '#storage/ipc/proc-signal.ts';
 import '#processes/sync-forwarding.ts';
+import { joinProcArray } from '#transam/proc-array.ts';
 import { backendStatusInit } from '#stats/backend-status.ts';
 import { memoryUsageText } from '#runtime/memory-usage.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
@@ -52,6 +53,7 @@ export function enterWithSession(processClass: 'client' | 'autovacuum' | 'bgwork
   markChildActive();
   initProcess(processClass);
   takeBackendId();
+  joinProcArray();
   procSignalInit();
   attachExtensions();
 }

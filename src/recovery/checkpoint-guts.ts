@@ -12,6 +12,7 @@ import { checkPointClog } from '#transam/clog.ts';
 import { checkPointCommitTs } from '#transam/commit-ts.ts';
 import { checkPointSubtrans } from '#transam/subtrans.ts';
 import { lateParts } from '#recovery/late-parts.ts';
+import '#recovery/transam-parts.ts';
 import { checkPointStats } from '#wal/segments.ts';
 
 export function checkPointGuts(redo: Lsn, flags: number): void {

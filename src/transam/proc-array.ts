@@ -7,6 +7,7 @@ import type { Oid, TransactionId } from '#base/ids.ts';
 import { xidOfFull, xidPrecedes, xidPrecedesOrEquals } from '#base/xid.ts';
 import { native, SIGNAL } from '#platform/native.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
+import { onShmemExit } from '#runtime/exit-callbacks.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { mainLWLock } from '#shm/lwlock-array.ts';
@@ -17,7 +18,7 @@ import { maxBackends, procAt, totalProcs } from '#shm/proc.ts';
 import { resetLatch } from '#shm/latch.ts';
 import { waitLatch } from '#shm/wait-event-set.ts';
 import { knownAssignedXidExists, knownAssignedXidsGet } from '#transam/known-assigned-xids.ts';
-import { procArray, procArrayCount, procNumberAt } from '#transam/proc-array-layout.ts';
+import { procArray, procArrayAdd, procArrayCount, procArrayRemove, procNumberAt } from '#transam/proc-array-layout.ts';
 import { PROC_AFFECTS_ALL_HORIZONS, PROC_IN_VACUUM, PROC_IS_AUTOVACUUM } from '#transam/proc-flags.ts';
 import { subTransGetTopmostTransaction } from '#transam/subtrans.ts';
 import { transactionIdDidAbort, transactionIdIsKnownCompleted } from '#transam/transam.ts';
@@ -25,6 +26,7 @@ import { ProcArrayHeader, VariableCache } from '#transam/transam-layout.ts';
 import { variableCacheAt } from '#transam/variable-cache.ts';
 import { transactionIdIsCurrentTransactionId } from '#transam/xact-stack.ts';
 import { xmins } from '#transam/xmins.ts';
+import { setMinimumActiveBackends } from '#wal/flush.ts';
 import { recoveryInProgress } from '#wal/recovery-state.ts';
 import type { RunningTransactions } from '#transam/known-assigned-xids.ts';
 
@@ -41,7 +43,7 @@ export {
   globalVisTestIsRemovableXid,
   globalVisTestNonRemovableHorizon,
 } from '#transam/global-vis-horizons.ts';
-export { procArrayAdd, procArrayRemove } from '#transam/proc-array-layout.ts';
+export { procArrayAdd, procArrayRemove };
 export {
   procArrayClearTransaction,
   procArrayEndTransaction,
@@ -53,6 +55,13 @@ export { getSnapshotData } from '#transam/proc-array-snapshot.ts';
 export interface VirtualTransactionId {
   readonly backendId: number;
   readonly localTransactionId: number;
+}
+
+/** This process may run transactions from now on, until it leaves shared memory. */
+export function joinProcArray(): void {
+  const { procNumber } = myProcess;
+  procArrayAdd(procNumber);
+  onShmemExit(() => procArrayRemove(procNumber, 0 as TransactionId));
 }
 
 const arrayLock = (): number => mainLWLock('ProcArray');
@@ -439,3 +448,5 @@ export function nextLocalTransactionId(): number {
   mem.i32[word] = next;
   return next >>> 0;
 }
+
+setMinimumActiveBackends(minimumActiveBackends);
