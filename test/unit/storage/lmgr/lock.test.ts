@@ -15,16 +15,7 @@ import { getLockConflicts, virtualXactLockTableInsert } from '#storage/lmgr/virt
 import { beginTransaction, DATABASE, openLockFixture } from '../../../support/lock-fixture.ts';
 
 /** PostgreSQL's table, as its documentation prints it: rows request, columns hold. */
-const DOCUMENTED = [
-  '.......X',
-  '......XX',
-  '....XXXX',
-  '...XXXXX',
-  '..XX.XXX',
-  '..XXXXXX',
-  '.XXXXXXX',
-  'XXXXXXXX',
-];
+const DOCUMENTED = ['.......X', '......XX', '....XXXX', '...XXXXX', '..XX.XXX', '..XXXXXX', '.XXXXXXX', 'XXXXXXXX'];
 
 test('lock modes exclude each other as documented', () => {
   for (let one = 1; one <= 8; one++)
