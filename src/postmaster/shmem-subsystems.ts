@@ -51,4 +51,5 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   autovacuumShmem,
   archiverShmem,
   catalogStateShmem,
+  btreeVacuumShmem,
 ];
