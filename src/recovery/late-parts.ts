@@ -2,6 +2,7 @@
  *  asked of them. A part that is not there answers as an empty one.
  *  Counterpart: the calls out of StartupXLOG() and CheckPointGuts() */
 import type { Lsn, MultiXactId, Oid, TransactionId } from '#base/ids.ts';
+import type { CheckPoint } from '#wal/check-point.ts';
 
 export interface LateParts {
   // ── multixact.c ──
@@ -23,6 +24,11 @@ export interface LateParts {
   prescanPreparedTransactions(): TransactionId;
   recoverPreparedTransactions(): void;
   checkPointTwoPhase(redo: Lsn): void;
+  // ── standby.c: sessions during recovery ──
+  /** Nothing ran on the primary at this checkpoint: the standby's picture of running transactions begins anew. */
+  standbyShutdownCheckpoint(checkPoint: CheckPoint): void;
+  /** A record of this transaction is about to be applied: it is running. */
+  standbySeesXid(xid: TransactionId): void;
   // ── reinit.c ──
   resetUnloggedRelations(phase: 'cleanup' | 'init'): void;
   // ── predicate.c ──
@@ -62,6 +68,8 @@ export const lateParts: LateParts = {
   prescanPreparedTransactions: () => 0 as TransactionId,
   recoverPreparedTransactions() {},
   checkPointTwoPhase() {},
+  standbyShutdownCheckpoint() {},
+  standbySeesXid() {},
   resetUnloggedRelations() {},
   checkPointPredicate() {},
   checkPointReplicationSlots() {},
