@@ -11,6 +11,10 @@ import type { Oid } from '#base/ids.ts';
 import { catalogTupleDesc } from '#catalog/catalog-desc.ts';
 import { catcacheTupleHash } from '#catalog/catcache-hash.ts';
 import { RELATION } from '#catalog/oids.ts';
+import {
+  relationCacheInitFilePostInvalidate,
+  relationCacheInitFilePreInvalidate,
+} from '#catalog/relcache-init-file.ts';
 import { databaseAccess, sessionIdentity } from '#catalog/session-identity.ts';
 import { invalidatesSnapshotsOnly, SYSCACHES, syscacheCatalog, syscachesOf } from '#catalog/syscache-list.ts';
 import { mem } from '#shm/memory.ts';
@@ -18,8 +22,9 @@ import { privateAlloc, privateFree } from '#shm/private-memory.ts';
 import { receiveSharedInvalidMessages, SINVAL_MESSAGE_SIZE, sendSharedInvalidMessages } from '#storage/ipc/sinval.ts';
 import { isSharedRelation, setInvalidationAcceptor } from '#storage/lmgr/lmgr.ts';
 import { smgrCloseNode } from '#storage/smgr/smgr.ts';
-import { invalidateCatalogSnapshot } from '#transam/snapshot.ts';
+import { invalidateCatalogSnapshot, setCatalogSnapshotReusable } from '#transam/snapshot.ts';
 import { registerXactParticipant, XACT_RANK } from '#transam/xact-callbacks.ts';
+import { type CommitInvalidations, NO_INVALIDATIONS, registerXactHooks } from '#transam/xact-hooks.ts';
 import { transactionNestLevel } from '#transam/xact.ts';
 
 /** Message kinds; 0 and above is a catalog cache's number. */
@@ -342,15 +347,9 @@ export function commandEndInvalidationMessages(): void {
   prior.append(current);
 }
 
-/** What a commit record carries: 16-byte messages, and whether the relcache init file must go. */
-export interface CommitInvalidations {
-  readonly messages: Uint8Array;
-  readonly count: number;
-  readonly relcacheInitFileInval: boolean;
-}
-const NO_MESSAGES: CommitInvalidations = { messages: new Uint8Array(0), count: 0, relcacheInitFileInval: false };
+/** What a commit record carries. */
 export function xactGetCommittedInvalidationMessages(): CommitInvalidations {
-  if (info === null) return NO_MESSAGES;
+  if (info === null) return NO_INVALIDATIONS;
   const lists = [info.prior.catalog, info.current.catalog, info.prior.relation, info.current.relation];
   const messages = Buffer.concat(lists.map((list) => list.used));
   return {
@@ -359,9 +358,16 @@ export function xactGetCommittedInvalidationMessages(): CommitInvalidations {
     relcacheInitFileInval: info.relcacheInitFileInval,
   };
 }
-/** Redo of a commit, and COMMIT PREPARED: messages from the record, sent to everybody. */
-export function processCommittedInvalidationMessages(messages: Uint8Array): void {
-  sendBytes(messages);
+/** Redo of a commit: messages from the record, sent to everybody. */
+export function processCommittedInvalidationMessages(
+  invalidations: CommitInvalidations,
+  database: Oid,
+  tablespace: Oid,
+): void {
+  if (invalidations.count === 0) return;
+  if (invalidations.relcacheInitFileInval) relationCacheInitFilePreInvalidate(database, tablespace);
+  sendBytes(invalidations.messages);
+  if (invalidations.relcacheInitFileInval) relationCacheInitFilePostInvalidate();
 }
 
 export function atEOXactInval(isCommit: boolean): void {
@@ -374,8 +380,10 @@ export function atEOXactInval(isCommit: boolean): void {
   }
   // Commands that end with the transaction have executed theirs nowhere: this process reads them back like any other.
   state.prior.append(state.current);
+  if (state.relcacheInitFileInval) relationCacheInitFilePreInvalidate();
   sendBytes(state.prior.catalog.used);
   sendBytes(state.prior.relation.used);
+  if (state.relcacheInitFileInval) relationCacheInitFilePostInvalidate();
 }
 /** PREPARE TRANSACTION: its messages are in the two-phase file; here the changes are undone. */
 export function postPrepareInval(): void {
@@ -411,4 +419,14 @@ registerXactParticipant({
   atAbort: () => atEOXactInval(false),
   atSubCommit: () => atEOSubXactInval(true),
   atSubAbort: () => atEOSubXactInval(false),
+  atCommandEnd: () => commandEndInvalidationMessages(),
 });
+registerXactHooks({
+  committedInvalidations: xactGetCommittedInvalidationMessages,
+  processCommittedInvalidations: processCommittedInvalidationMessages,
+  sendInvalidations: (messages) => sendBytes(messages),
+  relcacheInitFilePreInvalidate: () => relationCacheInitFilePreInvalidate(),
+  relcacheInitFilePostInvalidate: relationCacheInitFilePostInvalidate,
+});
+/** Changes of catalogs with a cache, and of those listed as ending snapshots, are announced by messages. */
+setCatalogSnapshotReusable((relid) => syscachesOf(relid).length > 0 || invalidatesSnapshotsOnly(relid));

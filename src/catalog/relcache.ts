@@ -556,7 +556,7 @@ function atSubEnd(isCommit: boolean, subId: number, parentId: number): void {
 }
 registerXactParticipant({
   name: 'relation cache',
-  rank: XACT_RANK.sinval - 1,
+  rank: XACT_RANK.relationCache,
   atCommit: () => atEnd(true),
   atAbort: () => atEnd(false),
   atPrepare: () => atEnd(true),

@@ -22,12 +22,14 @@ import { cacheInvalidateHeapTuple, cacheInvalidateRelcache } from '#catalog/inva
 import { COLLATION, NAMESPACE } from '#catalog/oids.ts';
 import { type RelationData, relationGetIndexList, relationGetReplicaIndex } from '#catalog/relcache.ts';
 import { indexOpen, relationClose, relationOpen } from '#catalog/relation.ts';
-import { roleByName, roleByOid } from '#catalog/roles.ts';
+import { isSuperuser, roleByName, roleByOid } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { collationRow, databaseRow, familyProc, isArrayRow, procRow, typeRow } from '#catalog/syscache.ts';
 import { collatedCall } from '#catalog/type-cache.ts';
 import '#catalog/table-rows.ts';
 import { LOCK, type LockMode } from '#storage/lmgr/lock-modes.ts';
+import { registerXactHooks } from '#transam/xact-hooks.ts';
+import { setDatabaseNameLookup } from '#transam/xid-generator.ts';
 
 setRoleNames({ nameOf: (oid) => roleByOid(oid)?.name, oidOf: (name) => roleByName(name)?.oid });
 
@@ -68,6 +70,15 @@ setCollationIsByteOrder((collation) => {
   return isCodePointOrder(collationRow(collation)?.collcollate ?? null);
 });
 setCollationIsDeterministic((collation) => collationRow(collation)?.collisdeterministic ?? true);
+
+registerXactHooks({
+  databaseTablespace: () => sessionIdentity.databaseTablespace,
+  userId: () => sessionIdentity.userOid,
+  isSuperuser,
+  roleName: (role) => roleByOid(role)?.name ?? null,
+  databaseName: (database) => databaseRow(database)?.datname ?? null,
+});
+setDatabaseNameLookup((database) => databaseRow(database)?.datname ?? null);
 
 // ── the heap ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
