@@ -26,8 +26,7 @@ export function pgQsort(s: Sortable, from: number, length: number): void {
   let n = length;
   for (;;) {
     if (n < 7) {
-      for (let m = a + 1; m < a + n; m++)
-        for (let l = m; l > a && s.compare(l - 1, l) > 0; l--) s.swap(l, l - 1);
+      for (let m = a + 1; m < a + n; m++) for (let l = m; l > a && s.compare(l - 1, l) > 0; l--) s.swap(l, l - 1);
       return;
     }
     let sorted = true;

@@ -5,7 +5,13 @@
  *  Counterpart: tuplesort_begin_index_btree(), comparetup_index_btree() of src/backend/utils/sort/tuplesort.c */
 import { indexAttribute } from '#access/common/index-attribute.ts';
 import { indexDeform, indexFormTuple, indexTupleSize, setIndexTupleTid } from '#access/common/index-tuple.ts';
-import { abbreviate, abbreviationIsExact, compareKey, KeyArgument, type KeyColumn } from '#access/common/key-compare.ts';
+import {
+  abbreviate,
+  abbreviationIsExact,
+  compareKey,
+  KeyArgument,
+  type KeyColumn,
+} from '#access/common/key-compare.ts';
 import { buildIndexValueDescription } from '#access/common/key-description.ts';
 import { KeyedItems, sortByKeys } from '#access/common/keyed-sort.ts';
 import type { Relation, TupleDesc } from '#access/common/relation-descriptor.ts';
@@ -167,7 +173,5 @@ export class IndexTupleSort {
 }
 const tidOf = (tup: number): number => {
   const { view } = mem;
-  return (
-    (view.getUint16(tup, true) * 65536 + view.getUint16(tup + 2, true)) * 65536 + view.getUint16(tup + 4, true)
-  );
+  return (view.getUint16(tup, true) * 65536 + view.getUint16(tup + 2, true)) * 65536 + view.getUint16(tup + 4, true);
 };

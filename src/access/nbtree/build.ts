@@ -77,8 +77,7 @@ class LevelPage {
   ) {
     this.page = newPage(level);
     this.block = writer.allocated++;
-    const fillFactor =
-      level > 0 ? BTREE_NONLEAF_FILLFACTOR : relationFillFactor(writer.rel, BTREE_DEFAULT_FILLFACTOR);
+    const fillFactor = level > 0 ? BTREE_NONLEAF_FILLFACTOR : relationFillFactor(writer.rel, BTREE_DEFAULT_FILLFACTOR);
     this.full = Math.trunc((BLCKSZ * (100 - fillFactor)) / 100);
   }
 }
@@ -170,10 +169,7 @@ export class IndexWriter {
     const free = pageFreeSpace(level.page);
     const size = maxAlign(tupleSize(tup));
     if (size > BT_MAX_ITEM_SIZE) checkThirdPage(this.rel, this.heap, level.page, tup);
-    if (
-      free < size + (leaf ? 8 : 0) ||
-      (free + lastExtra < level.full && level.lastOffset > P_FIRSTKEY)
-    )
+    if (free < size + (leaf ? 8 : 0) || (free + lastExtra < level.full && level.lastOffset > P_FIRSTKEY))
       this.finishPage(level, leaf);
     if (level.lastOffset === P_HIKEY) {
       // The first page of a level: its lower bound is minus infinity.

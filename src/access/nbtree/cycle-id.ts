@@ -47,7 +47,8 @@ function findSlot(rel: Relation): number {
   const count = VacuumInfo.count.get(mem, at);
   for (let i = 0; i < count; i++) {
     const slot = slotAt(i);
-    if (OneVacuum.relation.get(mem, slot) === rel.oid && OneVacuum.database.get(mem, slot) === databaseOf(rel)) return slot;
+    if (OneVacuum.relation.get(mem, slot) === rel.oid && OneVacuum.database.get(mem, slot) === databaseOf(rel))
+      return slot;
   }
   return -1;
 }

@@ -22,7 +22,15 @@ import {
 import { formPosting } from '#access/nbtree/posting.ts';
 import { scratch } from '#access/nbtree/scratch.ts';
 import { keepNAttsFast } from '#access/nbtree/truncate.ts';
-import { isPosting, postingCount, postingOffset, postingTid, readTid, tidCount, tupleSize } from '#access/nbtree/tuple.ts';
+import {
+  isPosting,
+  postingCount,
+  postingOffset,
+  postingTid,
+  readTid,
+  tidCount,
+  tupleSize,
+} from '#access/nbtree/tuple.ts';
 import { XLOG_BTREE } from '#access/nbtree/wal-records.ts';
 import { BLCKSZ, type Buffer, type OffsetNumber, tidBlock } from '#base/ids.ts';
 import { beginCritical, endCritical } from '#runtime/error/critical-section.ts';
@@ -141,7 +149,10 @@ export function dedupPass(
   const newPage = scratch(BLCKSZ);
   pageInitCopySpecial(page, newPage);
   pageSetLsn(newPage, pageGetLsn(page));
-  if (!isRightmost(page) && pageAddItem(newPage, itemAt(page, P_HIKEY), itemLength(page, P_HIKEY), P_HIKEY, false, false) === 0)
+  if (
+    !isRightmost(page) &&
+    pageAddItem(newPage, itemAt(page, P_HIKEY), itemLength(page, P_HIKEY), P_HIKEY, false, false) === 0
+  )
     report('ERROR', { message: 'deduplication failed to add highkey' });
   for (let offset = minOffset; offset <= maxOffset; offset++) {
     const tup = itemAt(page, offset);

@@ -61,7 +61,13 @@ function encodeOffsets(offsets: readonly OffsetNumber[]): number {
 }
 
 /** The change itself: shorter posting lists first, while the offsets are still right, then the deletions. */
-function applyToPage(rel: Relation, buffer: Buffer, deleted: readonly OffsetNumber[], updates: readonly PostingUpdate[], made: readonly number[]): void {
+function applyToPage(
+  rel: Relation,
+  buffer: Buffer,
+  deleted: readonly OffsetNumber[],
+  updates: readonly PostingUpdate[],
+  made: readonly number[],
+): void {
   const page = bufferPage(buffer);
   updates.forEach((update, i) => {
     const tup = made[i]!;
@@ -72,7 +78,12 @@ function applyToPage(rel: Relation, buffer: Buffer, deleted: readonly OffsetNumb
   });
   if (deleted.length > 0) pageIndexMultiDelete(page, deleted);
 }
-function registerItems(deleted: readonly OffsetNumber[], updates: readonly PostingUpdate[], deletedAt: number, encoded: ReturnType<typeof encodeUpdates> | null): void {
+function registerItems(
+  deleted: readonly OffsetNumber[],
+  updates: readonly PostingUpdate[],
+  deletedAt: number,
+  encoded: ReturnType<typeof encodeUpdates> | null,
+): void {
   if (deleted.length > 0) xlogRegisterBufData(0, deletedAt, deleted.length * 2);
   if (encoded !== null) {
     xlogRegisterBufData(0, encoded.offsetsAt, updates.length * 2);

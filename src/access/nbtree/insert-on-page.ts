@@ -26,7 +26,15 @@ import {
   setMetaFastRoot,
   setMetaRoot,
 } from '#access/nbtree/nbtree-layout.ts';
-import { allocateBuffer, getBuffer, getRootHeight, getTrueRoot, registerMetadata, relBuffer, WRITE } from '#access/nbtree/page-access.ts';
+import {
+  allocateBuffer,
+  getBuffer,
+  getRootHeight,
+  getTrueRoot,
+  registerMetadata,
+  relBuffer,
+  WRITE,
+} from '#access/nbtree/page-access.ts';
 import { swapPosting } from '#access/nbtree/posting.ts';
 import { scratch } from '#access/nbtree/scratch.ts';
 import { type Descent, type DescentStep, getEndpoint } from '#access/nbtree/search.ts';
@@ -228,9 +236,13 @@ function newRoot(rel: Relation, left: Buffer, right: Buffer): Buffer {
   setMetaRoot(metaPage, rootBlock, level);
   setMetaFastRoot(metaPage, rootBlock, level);
   if (pageAddItem(rootPage, leftItem, 8, P_HIKEY, false, false) === 0)
-    report('PANIC', { message: `failed to add leftkey to new root page while splitting block ${leftBlock} of index "${rel.name}"` });
+    report('PANIC', {
+      message: `failed to add leftkey to new root page while splitting block ${leftBlock} of index "${rel.name}"`,
+    });
   if (pageAddItem(rootPage, rightItem, rightSize, P_FIRSTKEY, false, false) === 0)
-    report('PANIC', { message: `failed to add rightkey to new root page while splitting block ${leftBlock} of index "${rel.name}"` });
+    report('PANIC', {
+      message: `failed to add rightkey to new root page while splitting block ${leftBlock} of index "${rel.name}"`,
+    });
   clearBtFlags(leftPage, BTP.incompleteSplit);
   markBufferDirty(left);
   markBufferDirty(rootBuffer);

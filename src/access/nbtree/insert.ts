@@ -26,14 +26,21 @@ import {
   maxAlign,
   P_HIKEY,
 } from '#access/nbtree/nbtree-layout.ts';
-import { checkPage, metaAllEqualImageOf, READ, relBuffer, releaseAndGetBuffer, WRITE } from '#access/nbtree/page-access.ts';
+import {
+  checkPage,
+  metaAllEqualImageOf,
+  READ,
+  relBuffer,
+  releaseAndGetBuffer,
+  WRITE,
+} from '#access/nbtree/page-access.ts';
 import { enterScratch, leaveScratch } from '#access/nbtree/scratch.ts';
 import { binarySearchForInsert, type Descent, InsertState, searchTree, takeDescent } from '#access/nbtree/search.ts';
 import { finishIncompleteSplit } from '#access/nbtree/split.ts';
 import { checkThirdPage } from '#access/nbtree/truncate.ts';
 import { isPosting, NO_TID, postingCount, postingTid, readTid, tupleSize } from '#access/nbtree/tuple.ts';
 import type { Datum } from '#adt/datum.ts';
-import { type Buffer, type ItemPointer, type OffsetNumber, type TransactionId } from '#base/ids.ts';
+import type { Buffer, ItemPointer, OffsetNumber, TransactionId } from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { conditionalLockBuffer } from '#storage/buffer/buffer-lock.ts';
@@ -291,8 +298,7 @@ function findInsertLocation(
       duplicates = true;
     }
   }
-  if (pageFreeSpace(page) < insert.itemSize)
-    makeRoom(rel, heap, insert, false, checking, duplicates, indexUnchanged);
+  if (pageFreeSpace(page) < insert.itemSize) makeRoom(rel, heap, insert, false, checking, duplicates, indexUnchanged);
   let offset = binarySearchForInsert(rel, insert);
   if (insert.postingOffset === -1) {
     // The TID falls into a posting list that is dead as a whole: rather than split it, have it deleted.

@@ -31,19 +31,29 @@ import {
   setMetaFastRoot,
   setPageDeleted,
 } from '#access/nbtree/nbtree-layout.ts';
-import { getBuffer, lockPage, READ, registerMetadata, relBuffer, unlockPage, WRITE } from '#access/nbtree/page-access.ts';
+import {
+  getBuffer,
+  lockPage,
+  READ,
+  registerMetadata,
+  relBuffer,
+  unlockPage,
+  WRITE,
+} from '#access/nbtree/page-access.ts';
 import { scratch } from '#access/nbtree/scratch.ts';
 import { type Descent, searchTree, takeDescent } from '#access/nbtree/search.ts';
 import { findParent } from '#access/nbtree/split.ts';
-import { copyTuple, downlink, setDownlink, setTopParent, setTupleSize, topParent, tupleSize } from '#access/nbtree/tuple.ts';
-import { XLOG_BTREE } from '#access/nbtree/wal-records.ts';
 import {
-  type BlockNumber,
-  type Buffer,
-  type FullTransactionId,
-  INVALID_BLOCK,
-  type OffsetNumber,
-} from '#base/ids.ts';
+  copyTuple,
+  downlink,
+  setDownlink,
+  setTopParent,
+  setTupleSize,
+  topParent,
+  tupleSize,
+} from '#access/nbtree/tuple.ts';
+import { XLOG_BTREE } from '#access/nbtree/wal-records.ts';
+import { type BlockNumber, type Buffer, type FullTransactionId, INVALID_BLOCK, type OffsetNumber } from '#base/ids.ts';
 import { beginCritical, endCritical } from '#runtime/error/critical-section.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -94,8 +104,7 @@ export interface PageDeletion {
   readonly pending: PendingFreePages;
 }
 
-const log = (message: string, hint?: string): void =>
-  report('LOG', { code: SQLSTATE.indexCorrupted, message, hint });
+const log = (message: string, hint?: string): void => report('LOG', { code: SQLSTATE.indexCorrupted, message, hint });
 
 /** Deletes the empty leaf if that is possible, and its right neighbours if they are empty too. Takes over the buffer,
  *  which is locked for writing. */

@@ -68,7 +68,8 @@ import { pageIndexMultiDelete, pageIndexTupleDelete, pageIndexTupleOverwrite } f
 import type { DecodedRecord } from '#wal/decoded-record.ts';
 
 /** A standby cancels queries whose snapshots need rows or pages that the record removes. Installed by recovery. */
-let resolveConflict: (removedXid: FullTransactionId | TransactionId, isFull: boolean, node: RelFileNode) => void = () => {};
+let resolveConflict: (removedXid: FullTransactionId | TransactionId, isFull: boolean, node: RelFileNode) => void =
+  () => {};
 export function setBtreeConflictResolver(by: typeof resolveConflict): void {
   resolveConflict = by;
 }
@@ -240,7 +241,10 @@ function redoDedup(record: DecodedRecord): void {
     const state = new DedupState(BT_MAX_ITEM_SIZE, BT_MAX_ITEM_SIZE);
     const made = scratch(BLCKSZ);
     pageInitCopySpecial(page, made);
-    if (!isRightmost(page) && pageAddItem(made, itemAt(page, P_HIKEY), itemLength(page, P_HIKEY), P_HIKEY, false, false) === 0)
+    if (
+      !isRightmost(page) &&
+      pageAddItem(made, itemAt(page, P_HIKEY), itemLength(page, P_HIKEY), P_HIKEY, false, false) === 0
+    )
       report('ERROR', { message: 'deduplication failed to add highkey' });
     const minOffset = firstDataKey(page);
     const maxOffset = pageMaxOffset(page);

@@ -382,7 +382,13 @@ function stopAtNull(flags: number, forward: boolean): void {
   if (((flags & SK.btNullsFirst) !== 0) !== forward) continueScan = false;
 }
 
-function checkRow(state: BtIndexState, members: readonly BtKey[], tup: number, natts: number, forward: boolean): boolean {
+function checkRow(
+  state: BtIndexState,
+  members: readonly BtKey[],
+  tup: number,
+  natts: number,
+  forward: boolean,
+): boolean {
   const required = forward ? SK.btRequiredForward : SK.btRequiredBackward;
   let order = 0;
   let decider = members[0]!;

@@ -3,7 +3,7 @@
  *  The first call finds where the range begins, later ones go from item to item and from page to page. Between calls the
  *  scan holds no lock; an MVCC scan that will visit the heap anyway holds no pin either, so that VACUUM need not wait.
  *  Counterpart: _bt_first(), _bt_next(), _bt_readpage(), _bt_steppage() … of src/backend/access/nbtree/nbtsearch.c */
-import { type IndexScanState, type ScanDirection } from '#access/common/index-scan.ts';
+import type { IndexScanState, ScanDirection } from '#access/common/index-scan.ts';
 import type { KeyArgument } from '#access/common/key-compare.ts';
 import { relationNeedsWal, type Relation } from '#access/common/relation-descriptor.ts';
 import { BT_STRATEGY, type ScanKey, SK } from '#access/common/scan-key.ts';
@@ -22,7 +22,15 @@ import {
   P_HIKEY,
   P_NONE,
 } from '#access/nbtree/nbtree-layout.ts';
-import { getBuffer, getRoot, lockPage, READ, relBuffer, releaseAndGetBuffer, unlockPage } from '#access/nbtree/page-access.ts';
+import {
+  getBuffer,
+  getRoot,
+  lockPage,
+  READ,
+  relBuffer,
+  releaseAndGetBuffer,
+  unlockPage,
+} from '#access/nbtree/page-access.ts';
 import { type BtKey, ScanQuals, scanMayContinue } from '#access/nbtree/scan-keys.ts';
 import { giveScanPosition, type ScanPosition, takeScanPosition } from '#access/nbtree/scan-position.ts';
 import { binarySearch, getEndpoint, searchTree } from '#access/nbtree/search.ts';

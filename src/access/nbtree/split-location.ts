@@ -93,7 +93,8 @@ export function findSplitLocation(
   const maxOffset = pageMaxOffset(page);
   recordSplits(search, maxOffset);
   const { splits } = search;
-  if (splits.length === 0) report('ERROR', { message: `could not find a feasible split point for index "${rel.name}"` });
+  if (splits.length === 0)
+    report('ERROR', { message: `could not find a feasible split point for index "${rel.name}"` });
 
   const fillFactor = relationFillFactor(rel, BTREE_DEFAULT_FILLFACTOR);
   let weighted = false;

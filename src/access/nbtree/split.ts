@@ -61,7 +61,13 @@ import { REGBUF, walScratch, xlogBeginInsert, xlogInsert, xlogRegisterBufData, x
 import { RM } from '#wal/rmgr-ids.ts';
 
 /** Adds a tuple; as the first data item of an internal page it loses its key. False if there is no room. */
-export function addTuple(page: number, size: number, tup: number, offset: OffsetNumber, firstOfInternal: boolean): boolean {
+export function addTuple(
+  page: number,
+  size: number,
+  tup: number,
+  offset: OffsetNumber,
+  firstOfInternal: boolean,
+): boolean {
   if (!firstOfInternal) return pageAddItem(page, tup, size, offset, false, false) !== 0;
   const header = scratch(8);
   mem.u8.copyWithin(header, tup, tup + 6);
@@ -145,7 +151,8 @@ export function splitPage(
     afterLeft++;
   };
   const toRight = (size: number, tup: number, what: string): void => {
-    if (!addTuple(right, size, tup, afterRight, afterRight === minusInfinity)) failedRight(`${what} to the right sibling`);
+    if (!addTuple(right, size, tup, afterRight, afterRight === minusInfinity))
+      failedRight(`${what} to the right sibling`);
     afterRight++;
   };
   let offset = firstDataKey(page);

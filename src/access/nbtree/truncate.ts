@@ -171,7 +171,10 @@ export function checkThirdPage(rel: Relation, heap: Relation | null, page: numbe
   if (size <= BT_MAX_ITEM_SIZE) return;
   // Internal pages hold pivot tuples that may have got a heap TID.
   if (size <= BT_MAX_ITEM_SIZE_NO_HEAP_TID && !isLeaf(page)) return;
-  if (!isLeaf(page)) report('ERROR', { message: `cannot insert oversized tuple of size ${size} on internal page of index "${rel.name}"` });
+  if (!isLeaf(page))
+    report('ERROR', {
+      message: `cannot insert oversized tuple of size ${size} on internal page of index "${rel.name}"`,
+    });
   const tid = tidCount(tup) === 1 ? tupleHeapTid(tup) : tupleHeapTid(tup);
   report('ERROR', {
     code: SQLSTATE.programLimitExceeded,

@@ -26,7 +26,17 @@ import {
   readMeta,
 } from '#access/nbtree/nbtree-layout.ts';
 import { getBuffer, READ, relBuffer } from '#access/nbtree/page-access.ts';
-import { downlink, isPivot, isPosting, nthTid, tidCount, tupleNAtts, tupleSize } from '#access/nbtree/tuple.ts';
+import {
+  downlink,
+  isPivot,
+  isPosting,
+  NO_TID,
+  nthTid,
+  tidCount,
+  tupleHeapTid,
+  tupleNAtts,
+  tupleSize,
+} from '#access/nbtree/tuple.ts';
 import { BLCKSZ, type BlockNumber, type ItemPointer, type OffsetNumber } from '#base/ids.ts';
 import { mem } from '#shm/memory.ts';
 import { privateAlloc, privateFree } from '#shm/private-memory.ts';
@@ -153,13 +163,15 @@ class Verifier {
         this.checkPosting(tup, block, offset);
       }
       if (level > 0 && offset === first) continue;
-      if (last !== null && compareWithTuple(last, tup) >= 0) this.problem(block, offset, 'not after the item before');
+      if (last !== null && !isBefore(last, tup, state.natts)) this.problem(block, offset, 'not after the item before');
       last = keyOfTuple(state, tup, false);
       last.pivotSearch = true;
       if (isPosting(tup)) last.scanTid = nthTid(tup, tidCount(tup) - 1);
       if (!isRightmost(page)) {
-        const order = compareWithItem(last, page, P_HIKEY);
-        if (level === 0 ? order > 0 : order >= 0) this.problem(block, offset, 'above the high key');
+        // On leaves the high key may be the last item itself; on internal pages it is the next page's lower bound.
+        const highKey = itemAt(page, P_HIKEY);
+        if (!isBefore(last, highKey, state.natts) && (level > 0 || compareWithTuple(last, highKey) !== 0))
+          this.problem(block, offset, 'above the high key');
       }
     }
     return last;
@@ -187,6 +199,13 @@ class Verifier {
     if (from <= pageMaxOffset(child) && compareWithItem(key, child, from) > 0)
       this.problem(block, offset, `separator above the first item of child ${downlink(tup)}`);
   }
+}
+
+/** Does the key sort before the tuple, where columns and TIDs that truncation took are minus infinity? */
+function isBefore(key: InsertKey, tup: number, all: number): boolean {
+  const order = compareWithTuple(key, tup);
+  if (order !== 0) return order < 0;
+  return key.scanTid === NO_TID && (tupleNAtts(tup, all) > key.keySize || tupleHeapTid(tup) !== NO_TID);
 }
 
 export function verifyBtree(rel: Relation): VerifyResult {
