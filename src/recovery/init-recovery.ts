@@ -142,10 +142,8 @@ function checkpointOf(record: { info: number; mainAt: number }, hasTablespaceMap
 
 function startFromLabel(label: NonNullable<ReturnType<typeof readBackupLabel>>): Found {
   // How far to replay is known only from the label on, so it is archive recovery from the first record.
-  if (replay.archiveRecoveryRequested) {
-    replay.inArchiveRecovery = true;
-    replay.standbyMode = replay.standbyModeRequested;
-  }
+  replay.inArchiveRecovery = true;
+  replay.standbyMode = replay.standbyModeRequested;
   recovery.checkPointLoc = label.checkPoint;
   recovery.checkPointTimeline = label.checkPointTimeline;
   recovery.redoStart = label.redoStart;

@@ -29,10 +29,16 @@ export interface LateParts {
   standbyShutdownCheckpoint(checkPoint: CheckPoint): void;
   /** A record of this transaction is about to be applied: it is running. */
   standbySeesXid(xid: TransactionId): void;
+  startHotStandby(checkPoint: CheckPoint, wasShutdown: boolean): void;
+  endHotStandby(): void;
   // ── reinit.c ──
   resetUnloggedRelations(phase: 'cleanup' | 'init'): void;
   // ── predicate.c ──
   checkPointPredicate(): void;
+  // ── relcache.c, snapmgr.c, pgstat.c ──
+  removeRelcacheInitFiles(): void;
+  deleteExportedSnapshots(): void;
+  startupStatistics(crashed: boolean): void;
   // ── replication ──
   checkPointReplicationSlots(): void;
   startupReplicationSlots(): void;
@@ -70,6 +76,11 @@ export const lateParts: LateParts = {
   checkPointTwoPhase() {},
   standbyShutdownCheckpoint() {},
   standbySeesXid() {},
+  startHotStandby() {},
+  endHotStandby() {},
+  removeRelcacheInitFiles() {},
+  deleteExportedSnapshots() {},
+  startupStatistics() {},
   resetUnloggedRelations() {},
   checkPointPredicate() {},
   checkPointReplicationSlots() {},

@@ -93,7 +93,14 @@ export function getXLogReplayRecPtr(): TimelinePosition {
   unlock();
   return result;
 }
-/** The same, but including the record that is being replayed now. */
+/** Start of the last record that was replayed. */
+export function getLastReplayedRecord(): Lsn {
+  lock();
+  const lsn = R.lastReplayedReadRecPtr.get(mem, at());
+  unlock();
+  return lsn as Lsn;
+}
+/** The same as getXLogReplayRecPtr, but including the record that is being replayed now. */
 export function getCurrentReplayRecPtr(): TimelinePosition {
   lock();
   const result = { lsn: R.replayEndRecPtr.get(mem, at()) as Lsn, timeline: R.replayEndTimeline.get(mem, at()) };
