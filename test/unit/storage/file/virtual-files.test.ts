@@ -39,7 +39,8 @@ const shown = (length: number): string => Buffer.from(mem.u8.buffer, at, length)
 test('more files than descriptors: each keeps its contents and position-independent state', () => {
   limitDescriptors(4);
   const files = Array.from({ length: 12 }, (_, i) => fileOpen(`f${i}`, O.RDWR | O.CREAT | O.TRUNC));
-  files.forEach((file, i) => expect(fileWrite(file, at, text(`file number ${i}`), 0, 0)).toBe(`file number ${i}`.length));
+  for (const [i, file] of files.entries())
+    expect(fileWrite(file, at, text(`file number ${i}`), 0, 0)).toBe(`file number ${i}`.length);
   for (const i of [3, 11, 0, 7, 3, 5]) {
     expect(fileRead(files[i]!, at, 100, 5, 0)).toBe(`file number ${i}`.length - 5);
     expect(shown(`number ${i}`.length)).toBe(`number ${i}`);

@@ -3,7 +3,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { BLCKSZ, FORK, INVALID_BLOCK, type Oid, type RelFileNode } from '#base/ids.ts';
 import { mapLocalMemory, mem } from '#shm/memory.ts';
 import { privateReserve } from '#shm/private-memory.ts';
-import { pendingSyncCount, processSyncRequests, syncPostCheckpoint, syncPreCheckpoint } from '#storage/file/sync-requests.ts';
+import {
+  pendingSyncCount,
+  processSyncRequests,
+  syncPostCheckpoint,
+  syncPreCheckpoint,
+} from '#storage/file/sync-requests.ts';
 import { mdNblocks, SEGMENT_BLOCKS } from '#storage/smgr/md.ts';
 import {
   atEoXactSmgr,
