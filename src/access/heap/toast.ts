@@ -16,7 +16,8 @@ import {
   tupleInfomask,
   tupleInfomask2,
 } from '#access/common/heap-tuple-layout.ts';
-import { indexAmOf, UNIQUE_CHECK } from '#access/common/index-am.ts';
+import { indexBeginScan, indexEndScan, indexGetNext, indexInsert } from '#access/common/index-access.ts';
+import { UNIQUE_CHECK } from '#access/common/index-am.ts';
 import type { Relation, TupleDesc } from '#access/common/relation-descriptor.ts';
 import { BT_STRATEGY, makeScanKey, type ScanKey } from '#access/common/scan-key.ts';
 import { toastCompressDatum } from '#access/common/toast-compress.ts';
@@ -41,7 +42,6 @@ import {
   varSize,
   writeToastPointer,
 } from '#access/common/varlena.ts';
-import { beginIndexFetch, endIndexFetch, indexFetchTuple } from '#access/heap/heap-fetch.ts';
 import { relationAccess } from '#access/heap/heap-hooks.ts';
 import type { HeapTuple } from '#access/heap/heap-insert.ts';
 import { heapAbortSpeculative, heapInsert } from '#access/heap/heap-insert.ts';
@@ -305,21 +305,11 @@ function forEachChunk(
   snapshot: Snapshot,
   each: (tupleAt: number, tid: ItemPointer) => boolean,
 ): void {
-  const am = indexAmOf(index);
-  const scan = am.beginScan(toastRel, index, snapshot, keys, []);
-  am.rescan(scan, null, null);
-  const fetch = beginIndexFetch(toastRel);
+  const scan = indexBeginScan(toastRel, index, snapshot, keys);
   try {
-    while (am.getTuple(scan, 1)) {
-      fetch.callAgain = false;
-      do {
-        if (!indexFetchTuple(fetch, scan.heapTid, snapshot)) break;
-        if (!each(fetch.tupleAt, fetch.tid)) return;
-      } while (fetch.callAgain);
-    }
+    while (indexGetNext(scan, 1)) if (!each(scan.fetch!.tupleAt, scan.fetch!.tid)) return;
   } finally {
-    endIndexFetch(fetch);
-    am.endScan(scan);
+    indexEndScan(scan);
   }
 }
 
@@ -423,7 +413,7 @@ function insertChunks(
         const desc = index.index!;
         if (!desc.ready) continue;
         const check = desc.unique ? UNIQUE_CHECK.yes : UNIQUE_CHECK.no;
-        indexAmOf(index).insert(index, [valueId, seq], tid, toastRel, check, false, null);
+        indexInsert(index, [valueId, seq], tid, toastRel, check, false);
       }
       done += size;
       space.reset();
