@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,25 @@ function withFile<T>(work: (fd: number, path: string) => T): T {
     closeSync(fd);
   }
 }
+
+test('files are opened, measured, cut, renamed and removed; failures are -errno', () => {
+  const { ENOENT, EEXIST } = native.ERRNO;
+  const [path, other] = [join(folder, 'opened'), join(folder, 'renamed')];
+  const { O_RDWR, O_CREAT, O_EXCL } = constants;
+  expect(native.openFile(path, O_RDWR, 0)).toBe(-ENOENT);
+  const fd = native.openFile(path, O_RDWR | O_CREAT, 0o600);
+  expect(fd).toBeGreaterThan(2);
+  expect(native.openFile(path, O_RDWR | O_CREAT | O_EXCL, 0o600)).toBe(-EEXIST);
+  expect(native.fileLength(fd)).toBe(0);
+  expect(native.truncateFile(fd, 5 * 2 ** 30)).toBe(0);
+  expect(native.fileLength(fd)).toBe(5 * 2 ** 30);
+  expect(native.renameFile(path, other)).toBe(0);
+  expect(native.renameFile(path, other)).toBe(-ENOENT);
+  expect(native.unlinkFile(other)).toBe(0);
+  expect(native.unlinkFile(other)).toBe(-ENOENT);
+  native.closeFd(fd);
+  expect(native.fileLength(fd)).toBeLessThan(0);
+});
 
 test('pages move between the segment and a file at their positions', () => {
   withFile((fd, path) => {

@@ -75,6 +75,62 @@ test('a punched range reads as zero and gives its pages back', () => {
   native.closeFd(fd);
 });
 
+test('behind the file the buffer goes on with private memory, which is zero until it is touched', () => {
+  const fd = native.createSegment('with a tail', page + 100);
+  const { segment, buffer, privateStart } = native.mapShared(fd, page + 100, 4 * page);
+  const bytes = new Uint8Array(buffer);
+  expect([privateStart, buffer.byteLength]).toEqual([2 * page, 6 * page]);
+  bytes.fill(7);
+  const again = native.mapShared(fd, page + 100, page);
+  const others = new Uint8Array(again.buffer);
+  expect([others[0], others[2 * page]]).toEqual([7, 0]);
+  expect(native.crc32cSegment(segment, 6 * page - 9, 9, 0)).toBe(native.crc32c(bytes, 0, 9, 0));
+  expect(() => native.crc32cSegment(segment, 6 * page - 8, 9, 0)).toThrow(RangeError);
+  // Fresh pages in the middle of the tail, nowhere else.
+  expect(native.mapPrivate(segment, 3 * page, page)).toBe(0);
+  expect([bytes[3 * page - 1], bytes[3 * page], bytes[4 * page - 1], bytes[4 * page]]).toEqual([7, 0, 0, 7]);
+  const { EINVAL } = native.ERRNO;
+  expect(native.mapPrivate(segment, page, page)).toBe(-EINVAL);
+  expect(native.mapPrivate(segment, 3 * page + 1, page)).toBe(-EINVAL);
+  expect(native.mapPrivate(segment, 3 * page, 100)).toBe(-EINVAL);
+  expect(() => native.mapPrivate(segment, 5 * page, 2 * page)).toThrow(RangeError);
+  expect(native.mapShared(fd, page, 100).segment).toBe(-EINVAL);
+  const plain = native.mapShared(fd, page);
+  expect(native.mapPrivate(plain.segment, 0, page)).toBe(-EINVAL);
+  for (const open of [segment, again.segment, plain.segment]) native.unmapShared(open);
+  expect([bytes[0], bytes[2 * page]]).toEqual([0, 0]);
+  native.closeFd(fd);
+});
+
+test('remapping the file leaves the private tail as it is', () => {
+  const fd = native.createSegment('first', page);
+  const { segment, buffer, privateStart } = native.mapShared(fd, page, page);
+  const bytes = new Uint8Array(buffer).fill(3);
+  const other = native.createSegment('second', page);
+  expect(native.remapShared(segment, other)).toBe(0);
+  expect([bytes[0], bytes[privateStart]]).toEqual([0, 3]);
+  native.unmapShared(segment);
+  for (const open of [fd, other]) native.closeFd(open);
+});
+
+test('a gigabyte of private memory costs nothing, and a forked child has its own copy of what was written', async () => {
+  const result = await runScriptForOne(({ native, reap, report }) => {
+    const { segment, buffer } = native.mapShared(native.createSegment('forked', 4096), 4096, 2 ** 30);
+    const bytes = new Uint8Array(buffer);
+    bytes[4096] = 1;
+    bytes[2 ** 30] = 2;
+    const child = native.fork();
+    if (child === 0) {
+      bytes[0] = bytes[4096]! * 10 + bytes[2 ** 30]!;
+      bytes[4096] = 9;
+      native.exitNow(0);
+    }
+    const code = reap(child);
+    report({ code, shared: bytes[0], own: bytes[4096], size: buffer.byteLength, segment });
+  });
+  expect(result).toEqual({ code: 0, shared: 12, own: 1, size: 2 ** 30 + 4096, segment: 0 });
+});
+
 test('wrong arguments throw, failing calls answer -errno', () => {
   const { fd, segment } = segmentOf(page);
   const { EINVAL } = native.ERRNO;
