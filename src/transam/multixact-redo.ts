@@ -195,8 +195,8 @@ export const multixactRmgr: RmgrRow = {
         return `${mem.view.getInt32(at, true)}`;
       case MULTI_OP.create: {
         const { multi, offset, list } = readCreate(at);
-        const text = list.map((one) => ` ${one.xid} (${multiXactStatusName(one.status)})`).join('');
-        return `${multi} offset ${offset} nmembers ${list.length}:${text}`;
+        const text = list.map((one) => `${one.xid} (${multiXactStatusName(one.status)}) `).join('');
+        return `${multi} offset ${offset} nmembers ${list.length}: ${text}`;
       }
       default:
         return `offsets [${u32(at + 4)}, ${u32(at + 8)}), members [${u32(at + 12)}, ${u32(at + 16)})`;

@@ -82,8 +82,7 @@ export const standbyRmgr: RmgrRow = {
         const running = readRunning(at);
         let text = `nextXid ${running.nextXid} latestCompletedXid ${running.latestCompletedXid} oldestRunningXid ${running.oldestRunningXid}`;
         if (running.xcnt > 0) text += `; ${running.xcnt} xacts: ${running.xids.slice(0, running.xcnt).join(' ')}`;
-        if (running.subxidOverflow) text += '; subxid overflowed';
-        if (running.subxcnt > 0) text += `; ${running.subxcnt} subxacts: ${running.xids.slice(running.xcnt).join(' ')}`;
+        if (running.subxidOverflow) text += '; subxid ovf';
         return text;
       }
       default: {

@@ -72,7 +72,8 @@ export function openWalCluster(
     setConfigOption(name, value, 'postmaster', 'commandLine');
   readControlFile();
   resetShmemRequests();
-  setProcCounts({ client: 2, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0 });
+  const prepared = Number(options.settings?.['max_prepared_transactions'] ?? 0);
+  setProcCounts({ client: 2, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0, prepared });
   mapLocalMemory(64 << 20);
   const subsystems = [...SUBSYSTEMS, ...(options.subsystems ?? [])];
   for (const subsystem of subsystems) subsystem.request();
