@@ -140,12 +140,4 @@ registerBuiltins({
   pg_stat_get_backend_client_port: column((one) => clientColumns(one)[2]),
   pg_stat_get_db_numbackends: (database: number) =>
     readBackendStatuses().filter((one) => one.databaseId === database).length,
-  pg_blocking_pids: () => ({ kind: 'array', elementType: 23 as Oid, dims: [], lowerBounds: [], elements: [] }),
-  pg_safe_snapshot_blocking_pids: () => ({
-    kind: 'array',
-    elementType: 23 as Oid,
-    dims: [],
-    lowerBounds: [],
-    elements: [],
-  }),
 });
