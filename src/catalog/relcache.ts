@@ -91,7 +91,7 @@ export function relationIdGetRelation(relid: Oid): RelationData | null {
   if (rel !== undefined) {
     if (rel.droppedSubid !== 0) return null;
     relationIncrementReferenceCount(rel);
-    if (!rel.isValid || (rel.isProvisional && databaseAccess.database && !rebuilding.has(relid))) rebuild(rel);
+    if (isOutdated(rel)) rebuild(rel);
     return rel;
   }
   const built = buildFresh(relid);
@@ -103,8 +103,10 @@ export function relationIdGetRelation(relid: Oid): RelationData | null {
     relations.set(relid, rel);
   } else rel.assign(built);
   relationIncrementReferenceCount(rel);
+  if (isOutdated(rel)) rebuild(rel);
   return rel;
 }
+const isOutdated = (rel: RelationData): boolean => !rel.isValid || (rel.isProvisional && databaseAccess.database);
 /** The entry as it is, without a reference; undefined if the cache has none. */
 export const cachedRelation = (relid: Oid): RelationData | undefined => relations.get(relid);
 
@@ -152,28 +154,48 @@ export function setIgnoreSystemIndexes(question: () => boolean): void {
 }
 export const mayUseIndexes = (): boolean => !ignoreSystemIndexes();
 
-const classNames = (): readonly string[] =>
-  (classColumns ??= catalogTupleDesc(RELATION.pgClass).attrs.map((a) => a.name));
-let classColumns: readonly string[] | undefined;
-
 /** The pg_class row as the catalog snapshot sees it. */
 function readClassRow(relid: Oid): ClassRow | null {
   let found: ClassRow | null = null;
   scanCatalog(RELATION.pgClass, PG_CLASS_OID_INDEX, [{ attnum: 1, value: relid }], (scan) => {
-    found = rowOf(store.class, scan, classNames());
+    found = bareRow(store.class, scan);
     return false;
   });
   return found;
 }
-/** The row under a scan as the store's objects are. */
-export function rowOf<T>(
-  of: { readonly names: readonly string[]; fromDatums(values: readonly Datum[]): T },
-  scan: CatalogScan,
-  columns: readonly string[] = scan.rel.tupleDesc.attrs.map((a) => a.name),
-): T {
-  const values = scan.values();
-  return of.fromDatums(of.names.map((name) => values[columns.indexOf(name)]!));
+/** Which columns of a catalog a store's objects have, as deform wants to know it. */
+interface RowPlan {
+  readonly positions: readonly number[];
+  readonly all: Uint8Array;
+  readonly withoutAccessLists: Uint8Array;
 }
+interface RowMaker<T> {
+  readonly names: readonly string[];
+  fromDatums(values: readonly Datum[]): T;
+}
+const plans = new WeakMap<object, RowPlan>();
+function planOf(of: RowMaker<unknown>, rel: Relation): RowPlan {
+  let plan = plans.get(of);
+  if (plan === undefined) {
+    const positions = of.names.map((name) => rel.tupleDesc.attributeIndex(name));
+    const all = Uint8Array.from(rel.tupleDesc.attrs, (_, i) => (positions.includes(i) ? 1 : 0));
+    const withoutAccessLists = all.map((bit, i) => (rel.tupleDesc.attrs[i]!.typeId === TYPE.aclitemArray ? 0 : bit));
+    plan = { positions, all, withoutAccessLists };
+    plans.set(of, plan);
+  }
+  return plan;
+}
+const rowValues: Datum[] = [];
+/** The row under a scan as the store's objects are. */
+export function rowOf<T>(of: RowMaker<T>, scan: CatalogScan, withAccessLists = true): T {
+  const { positions, all, withoutAccessLists } = planOf(of, scan.rel);
+  rowValues.length = scan.rel.tupleDesc.natts;
+  rowValues.fill(null);
+  const values = scan.values(rowValues, withAccessLists ? all : withoutAccessLists);
+  return of.fromDatums(positions.map((at) => values[at]!));
+}
+/** The same for relations that are being opened: the text of an access list needs role names, which need relations. */
+const bareRow = <T>(of: RowMaker<T>, scan: CatalogScan): T => rowOf(of, scan, false);
 
 const MISSING_VALUE = 'attmissingval';
 function readAttributes(relid: Oid, count: number): Attribute[] {
@@ -189,7 +211,7 @@ function readAttributes(relid: Oid, count: number): Attribute[] {
       { attnum: columns.indexOf('attnum') + 1, value: 0, strategy: BT_STRATEGY.greater },
     ],
     (scan) => {
-      const row: AttributeRow = rowOf(store.attribute, scan, columns);
+      const row: AttributeRow = bareRow(store.attribute, scan);
       const value = row.atthasmissing ? ((scan.value(missing) as ArrayDatum | null)?.elements[0] ?? null) : null;
       attrs[row.attnum - 1] = attributeOfRow(row, value ?? undefined);
       return ++found < count;

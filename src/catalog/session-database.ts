@@ -8,6 +8,8 @@ import { relationCacheDatabaseChosen } from '#catalog/relcache.ts';
 import { relationMapInitializePhase2, relationMapInitializePhase3 } from '#catalog/relmap.ts';
 import { type DatabaseRow, store } from '#catalog/rows.ts';
 import { databaseAccess, sessionIdentity } from '#catalog/session-identity.ts';
+import '#access/heap/heap-am.ts';
+import '#access/nbtree/am.ts';
 import '#catalog/storage-hooks.ts';
 import { readTextFile, statIfExists } from '#platform/file-system.ts';
 import { report } from '#runtime/error/report.ts';
