@@ -55,8 +55,7 @@ export function parseBackupLabel(text: string): BackupLabel {
   const start =
     take(/^START WAL LOCATION: ([0-9A-Fa-f]+)\/([0-9A-Fa-f]+) \(file ([0-9A-Fa-f]{8})[0-9A-Fa-f]{16}\)$/) ??
     invalidData(BACKUP_LABEL);
-  const checkpoint =
-    take(/^CHECKPOINT LOCATION: ([0-9A-Fa-f]+)\/([0-9A-Fa-f]+)$/) ?? invalidData(BACKUP_LABEL);
+  const checkpoint = take(/^CHECKPOINT LOCATION: ([0-9A-Fa-f]+)\/([0-9A-Fa-f]+)$/) ?? invalidData(BACKUP_LABEL);
   const timeline = Number.parseInt(start[3]!, 16);
   const method = take(/^BACKUP METHOD: (\S+)/)?.[1];
   const from = take(/^BACKUP FROM: (\S+)/)?.[1];
@@ -104,7 +103,7 @@ export function parseTablespaceMap(text: string): [string, string][] {
   let line = '';
   const flush = (): void => {
     if (line === '') return;
-    const match = /^(\d+) ([^]*)$/.exec(line) ?? invalidData(TABLESPACE_MAP);
+    const match = /^(\d+) ([\s\S]*)$/.exec(line) ?? invalidData(TABLESPACE_MAP);
     entries.push([match[1]!, match[2]!]);
     line = '';
   };

@@ -8,11 +8,13 @@ import { currentTimestamp } from '#platform/clock.ts';
 import { checkPointRelationMap } from '#catalog/relmap.ts';
 import { checkpointBuffers } from '#storage/buffer/checkpoint-buffers.ts';
 import { processSyncRequests } from '#storage/file/sync-requests.ts';
+import { checkPointPredicate } from '#storage/lmgr/predicate-serial.ts';
 import { checkPointClog } from '#transam/clog.ts';
 import { checkPointCommitTs } from '#transam/commit-ts.ts';
+import { checkPointMultiXact } from '#transam/multixact-redo.ts';
 import { checkPointSubtrans } from '#transam/subtrans.ts';
+import { checkPointTwoPhase } from '#transam/two-phase.ts';
 import { lateParts } from '#recovery/late-parts.ts';
-import '#recovery/transam-parts.ts';
 import { checkPointStats } from '#wal/segments.ts';
 
 export function checkPointGuts(redo: Lsn, flags: number): void {
@@ -22,8 +24,8 @@ export function checkPointGuts(redo: Lsn, flags: number): void {
   checkPointClog();
   checkPointCommitTs();
   checkPointSubtrans();
-  lateParts.checkPointMultiXact();
-  lateParts.checkPointPredicate();
+  checkPointMultiXact();
+  checkPointPredicate();
   checkpointBuffers(flags);
   checkPointStats.syncStart = currentTimestamp();
   const { syncs, longestMs, totalMs } = processSyncRequests();
@@ -31,5 +33,5 @@ export function checkPointGuts(redo: Lsn, flags: number): void {
   checkPointStats.longestSync = longestMs;
   checkPointStats.aggregateSyncTime = totalMs;
   checkPointStats.syncEnd = currentTimestamp();
-  lateParts.checkPointTwoPhase(redo);
+  checkPointTwoPhase(redo);
 }

@@ -23,6 +23,7 @@ import {
   getVirtualXidsDelayingChkpt,
   haveVirtualXidsDelayingChkpt,
 } from '#transam/proc-array.ts';
+import { multiXactGetCheckpt } from '#transam/multixact-redo.ts';
 import { DELAY_CHKPT_COMPLETE, DELAY_CHKPT_START } from '#transam/proc-flags.ts';
 import { logStandbySnapshot } from '#transam/standby-log.ts';
 import { truncateSubtrans } from '#transam/subtrans.ts';
@@ -47,13 +48,7 @@ import { allowInsertHere, forbidInsert, recoveryInProgress, restoreInsertAllowed
 import { RM } from '#wal/rmgr-ids.ts';
 import { keepSegmentsFor, preallocateSegments, removeOldSegments } from '#wal/segments.ts';
 import { publishInfoRedoPointer, publishRedoPointer } from '#wal/start-insert.ts';
-import {
-  bytePosToRecPtr,
-  segmentOf,
-  XLOG,
-  xlogArchivingActive,
-  xlogStandbyInfoActive,
-} from '#wal/wal-format.ts';
+import { bytePosToRecPtr, segmentOf, XLOG, xlogArchivingActive, xlogStandbyInfoActive } from '#wal/wal-format.ts';
 import { WalCtl } from '#wal/wal-layout.ts';
 import { requestXLogSwitch } from '#wal/wal-records.ts';
 import { walAt } from '#wal/wal-shmem.ts';
@@ -87,8 +82,7 @@ function decideRedo(checkPoint: CheckPoint, flags: number, lastImportant: Lsn): 
   const bytePos = WalCtl.currBytePos.get(mem, walAt.ctl);
   spinRelease(walAt.ctl + WalCtl.insertPosLock.offset);
   checkPoint.thisTimeline = getInsertTimeline();
-  checkPoint.prevTimeline =
-    (flags & CHECKPOINT.endOfRecovery) !== 0 ? getPrevTimeline() : checkPoint.thisTimeline;
+  checkPoint.prevTimeline = (flags & CHECKPOINT.endOfRecovery) !== 0 ? getPrevTimeline() : checkPoint.thisTimeline;
   checkPoint.fullPageWrites = WalCtl.fullPageWrites.get(mem, walAt.ctl) !== 0;
   // Where the next record will begin: behind the page header, if a page is full.
   checkPoint.redo = bytePosToRecPtr(bytePos);
@@ -108,11 +102,11 @@ function gatherCounters(checkPoint: CheckPoint, isShutdown: boolean): void {
   checkPoint.newestCommitTsXid = newest;
   // OIDs that were promised may be in use without a word of it in the log after the redo pointer.
   checkPoint.nextOid = readNextObjectId(!isShutdown);
-  const multi = lateParts.multiXactForCheckpoint(isShutdown);
-  checkPoint.nextMulti = multi.next;
+  const multi = multiXactGetCheckpt();
+  checkPoint.nextMulti = multi.nextMulti;
   checkPoint.nextMultiOffset = multi.nextOffset;
-  checkPoint.oldestMulti = multi.oldest;
-  checkPoint.oldestMultiDb = multi.oldestDb;
+  checkPoint.oldestMulti = multi.oldestMulti;
+  checkPoint.oldestMultiDb = multi.oldestMultiDb;
 }
 
 /** flags: CHECKPOINT. */

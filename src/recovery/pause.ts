@@ -48,8 +48,7 @@ export function recoveryPausesHere(atEnd: boolean): void {
       message: 'pausing at the end of recovery',
       hint: 'Execute pg_wal_replay_resume() to promote.',
     });
-  else
-    report('LOG', { message: 'recovery has paused', hint: 'Execute pg_wal_replay_resume() to continue.' });
+  else report('LOG', { message: 'recovery has paused', hint: 'Execute pg_wal_replay_resume() to continue.' });
   while (getRecoveryPauseState() !== RECOVERY_PAUSE.notPaused) {
     checkForInterrupts();
     if (standbyTriggered()) break;

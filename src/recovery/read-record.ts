@@ -113,10 +113,7 @@ export function readCheckpointRecord(lsn: Lsn, primary: boolean, timeline: numbe
     return null;
   };
   if (!recordOffsetIsValid(lsn))
-    return refuse(
-      'invalid primary checkpoint link in control file',
-      'invalid checkpoint link in backup_label file',
-    );
+    return refuse('invalid primary checkpoint link in control file', 'invalid checkpoint link in backup_label file');
   recoveryReader().beginRead(lsn);
   const record = readRecord('LOG', true, timeline);
   if (record === null) return refuse('invalid primary checkpoint record', 'invalid checkpoint record');

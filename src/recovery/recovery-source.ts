@@ -27,12 +27,7 @@ import { getRedoRecPtr } from '#wal/flush.ts';
 import type { WalPageSource, WalReader } from '#wal/reader.ts';
 import { getRecoveryPauseState, RECOVERY_PAUSE, replay } from '#wal/recovery-state.ts';
 import { checkPointSegments } from '#wal/segments.ts';
-import {
-  findNewestTimeline,
-  readTimelineHistory,
-  timelineInHistory,
-  type TimelineHistory,
-} from '#wal/timeline.ts';
+import { findNewestTimeline, readTimelineHistory, timelineInHistory, type TimelineHistory } from '#wal/timeline.ts';
 import {
   isInSegment,
   lsnText,
@@ -207,10 +202,7 @@ function afterStreamFailed(replayed: Lsn): Source {
   if (settings.recovery_target_timeline === 'latest' && rescanLatestTimeline(replayed)) return 'archive';
   const elapsed = (currentTimestamp() - lastFailTime) / 1000;
   if (elapsed < settings.wal_retrieve_retry_interval) {
-    waitLatch(
-      { timeoutMs: settings.wal_retrieve_retry_interval - elapsed },
-      WAIT_EVENT.RecoveryRetrieveRetryInterval,
-    );
+    waitLatch({ timeoutMs: settings.wal_retrieve_retry_interval - elapsed }, WAIT_EVENT.RecoveryRetrieveRetryInterval);
     resetLatch();
     checkForInterrupts();
   }

@@ -68,7 +68,14 @@ export function describeRecoveryTarget(): string {
 }
 
 // ── transaction ends ───────────────────────────────────────────────────────────────────────────────────────────────
-const XACT = { opMask: 0x70, hasInfo: 0x80, commit: 0x00, abort: 0x20, commitPrepared: 0x30, abortPrepared: 0x40 } as const;
+const XACT = {
+  opMask: 0x70,
+  hasInfo: 0x80,
+  commit: 0x00,
+  abort: 0x20,
+  commitPrepared: 0x30,
+  abortPrepared: 0x40,
+} as const;
 const XINFO = { dbInfo: 1, subxacts: 2, relNodes: 4, invals: 8, twoPhase: 16, droppedStats: 256 } as const;
 
 const rmgrInfo = (record: DecodedRecord): number => record.info & ~XLR_INFO_MASK;

@@ -112,8 +112,7 @@ export function performWalRecovery(): void {
     for (const rmgr of RMGRS) rmgr.cleanup?.();
     report('LOG', { message: `redo done at ${lsnText(last)} system usage: ${usage}` });
     const time = getLatestXTime();
-    if (time !== 0)
-      report('LOG', { message: `last completed transaction was at log time ${timestampText(time)}` });
+    if (time !== 0) report('LOG', { message: `last completed transaction was at log time ${timestampText(time)}` });
     recovery.inRedo = false;
   }
   if (replay.archiveRecoveryRequested && targetKind() !== 'none' && !reachedTarget)
@@ -127,9 +126,7 @@ function actOnTarget(): void {
   if (!replay.reachedConsistency)
     report('FATAL', { message: 'requested recovery stop point is before consistent recovery point' });
   const action =
-    settings.recovery_target_action === 'pause' && !settings.hot_standby
-      ? 'shutdown'
-      : settings.recovery_target_action;
+    settings.recovery_target_action === 'pause' && !settings.hot_standby ? 'shutdown' : settings.recovery_target_action;
   if (action === 'shutdown') exitProcess(EXIT_SHUTDOWN_REQUESTED);
   if (action !== 'pause') return;
   setRecoveryPause(true);
@@ -182,8 +179,7 @@ function redoWithContext(record: DecodedRecord): void {
 function recoveryRedo(record: DecodedRecord): void {
   const op = record.info & ~XLR_INFO_MASK;
   const { view } = mem;
-  const lsnAt = (at: number): Lsn =>
-    (view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)) as Lsn;
+  const lsnAt = (at: number): Lsn => (view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)) as Lsn;
   if (op === XLOG.overwriteContrecord) {
     const overwritten = lsnAt(record.mainAt);
     const reader = recoveryReader();

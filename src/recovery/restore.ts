@@ -41,7 +41,8 @@ export const signalOf = (status: number): number => status & 0x7f;
 export function describeStatus(status: number): string {
   if (status < 0) return osError(status);
   const code = exitCodeOf(status);
-  if (code === undefined) return `child process was terminated by signal ${signalOf(status)}: ${signalText(signalOf(status))}`;
+  if (code === undefined)
+    return `child process was terminated by signal ${signalOf(status)}: ${signalText(signalOf(status))}`;
   if (code === 126) return 'command not executable';
   if (code === 127) return 'command not found';
   return `child process exited with exit code ${code}`;

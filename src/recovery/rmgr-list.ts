@@ -2,13 +2,16 @@
  *  Counterpart: src/include/access/rmgrlist.h */
 import { btreeRmgr } from '#access/nbtree/nbtree-rmgr.ts';
 import { sequenceRmgr } from '#access/sequence/sequence-rmgr.ts';
+import { databaseRmgr } from '#catalog/database-redo.ts';
 import { relmapRmgr } from '#catalog/relmap.ts';
 import { smgrRmgr } from '#catalog/storage.ts';
+import { tablespaceRmgr } from '#catalog/tablespace-redo.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { xlogRmgr } from '#recovery/xlog-redo.ts';
 import { clogRmgr } from '#transam/clog.ts';
 import { commitTsRmgr } from '#transam/commit-ts.ts';
+import { multixactRmgr } from '#transam/multixact-redo.ts';
 import { standbyRmgr } from '#transam/standby.ts';
 import { xactRmgr } from '#transam/xact-redo.ts';
 import type { RmgrRow } from '#wal/rmgr.ts';
@@ -33,9 +36,9 @@ export const RMGRS: readonly RmgrRow[] = [
   xactRmgr,
   smgrRmgr,
   clogRmgr,
-  missing('Database'),
-  missing('Tablespace'),
-  missing('MultiXact'),
+  databaseRmgr,
+  tablespaceRmgr,
+  multixactRmgr,
   relmapRmgr,
   standbyRmgr,
   missing('Heap2'),

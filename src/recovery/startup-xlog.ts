@@ -4,7 +4,7 @@
  *  page, the new timeline before the first new record, `in production` last.
  *  Counterpart: StartupXLOG(), CleanupAfterArchiveRecovery(), PerformRecoveryXLogAction() of xlog.c;
  *  FinishWalRecovery() of xlogrecovery.c */
-import type { Lsn, TransactionId } from '#base/ids.ts';
+import type { Lsn } from '#base/ids.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 import { setPsDisplay } from '#runtime/activity/ps-title.ts';
 import { currentTimestamp } from '#platform/clock.ts';
@@ -14,17 +14,14 @@ import { report } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
-import { mainLWLock } from '#shm/lwlock-array.ts';
 import { mem } from '#shm/memory.ts';
 import { privateAlloc, privateFree } from '#shm/private-memory.ts';
 import { CHECKPOINT, requestCheckpoint } from '#storage/ipc/checkpoint-mailbox.ts';
-import { advanceOldestClogXid, nextFullXidUnlocked, variableCacheAt } from '#transam/variable-cache.ts';
-import { startupClog, trimClog } from '#transam/clog.ts';
-import { completeCommitTsInitialization, setCommitTsLimit, startupCommitTs } from '#transam/commit-ts.ts';
-import { getOldestActiveTransactionId } from '#transam/proc-array.ts';
-import { startupSubtrans } from '#transam/subtrans.ts';
-import { VariableCache } from '#transam/transam-layout.ts';
-import { setNextObjectId, setTransactionIdLimit } from '#transam/xid-generator.ts';
+import { relationCacheInitFileRemove } from '#catalog/relcache-init-file.ts';
+import { resetUnloggedRelations, UNLOGGED } from '#storage/file/reinit.ts';
+import { deleteAllExportedSnapshotFiles } from '#transam/snapshot-export.ts';
+import { finishStartupTransam, loadCheckPointCounters, startupTransam, startupTransamLogs } from '#transam/startup.ts';
+import { recoverPreparedTransactions, restoreTwoPhaseData } from '#transam/two-phase.ts';
 import { retireBackupFiles } from '#recovery/backup-label.ts';
 import { createCheckPoint, createEndOfRecoveryRecord } from '#recovery/checkpoint.ts';
 import { initWalRecovery, RECOVERY_SIGNAL, type RecoveryStart, STANDBY_SIGNAL } from '#recovery/init-recovery.ts';
@@ -103,38 +100,36 @@ function sayHowItWas(): void {
   const say = (message: string, hint?: string): void => report('LOG', { message, hint });
   switch (controlFile.state) {
     case DB_STATE.shutdowned:
-      return report(myProcess.isUnderPostmaster ? 'LOG' : 'NOTICE', {
-        message: `database system was shut down at ${time}`,
-      });
+      report(myProcess.isUnderPostmaster ? 'LOG' : 'NOTICE', { message: `database system was shut down at ${time}` });
+      break;
     case DB_STATE.shutdownedInRecovery:
-      return say(`database system was shut down in recovery at ${time}`);
+      say(`database system was shut down in recovery at ${time}`);
+      break;
     case DB_STATE.shutdowning:
-      return say(`database system shutdown was interrupted; last known up at ${time}`);
+      say(`database system shutdown was interrupted; last known up at ${time}`);
+      break;
     case DB_STATE.inCrashRecovery:
-      return say(
+      say(
         `database system was interrupted while in recovery at ${time}`,
         'This probably means that some data is corrupted and you will have to use the last backup for recovery.',
       );
+      break;
     case DB_STATE.inArchiveRecovery:
-      return say(
+      say(
         `database system was interrupted while in recovery at log time ${controlFileTime(controlFile.checkPointCopy.time)}`,
         'If this has occurred more than once some data might be corrupted and you might need to choose an earlier recovery target.',
       );
+      break;
     case DB_STATE.inProduction:
-      return say(`database system was interrupted; last known up at ${time}`);
+      say(`database system was interrupted; last known up at ${time}`);
+      break;
     default:
       report('FATAL', { message: 'control file contains invalid database cluster state' });
   }
 }
 
 function setCounters(c: CheckPoint): void {
-  VariableCache.nextXid.set(mem, variableCacheAt(), c.nextXid);
-  setNextObjectId(c.nextOid);
-  lateParts.setNextMultiXact(c.nextMulti, c.nextMultiOffset);
-  advanceOldestClogXid(c.oldestXid);
-  setTransactionIdLimit(c.oldestXid, c.oldestXidDb);
-  lateParts.setMultiXactLimit(c.oldestMulti, c.oldestMultiDb);
-  setCommitTsLimit(c.oldestCommitTsXid, c.newestCommitTsXid);
+  loadCheckPointCounters(c);
   WalCtl.checkpointNextXid.set(mem, walAt.ctl, c.nextXid);
 }
 
@@ -152,15 +147,13 @@ export function startupXlog(): void {
   const start = initWalRecovery();
   const checkPoint = controlFile.checkPointCopy;
   setCounters(checkPoint);
-  lateParts.removeRelcacheInitFiles();
+  relationCacheInitFileRemove();
   lateParts.startupReplicationSlots();
-  startupClog();
-  lateParts.startupMultiXact();
-  if (controlFile.trackCommitTimestamp) startupCommitTs();
+  startupTransamLogs(controlFile.trackCommitTimestamp);
   const unlogged = stateBefore === DB_STATE.shutdowned ? controlFile.unloggedLsn : FIRST_UNLOGGED_LSN;
   WalCtl.unloggedLsn.set(mem, walAt.ctl, unlogged);
   restoreTimelineHistoryFiles(checkPoint.thisTimeline, recovery.targetTimeline);
-  lateParts.restoreTwoPhaseData();
+  restoreTwoPhaseData();
   lateParts.startupStatistics(crashed);
   recovery.lastFullPageWrites = checkPoint.fullPageWrites;
   setPageWritesWanted(checkPoint.fullPageWrites);
@@ -175,12 +168,11 @@ function replayLog(start: RecoveryStart): void {
   // From here on pg_control says that recovery has begun, and from where.
   updateControlFile();
   retireBackupFiles(start.hasBackupLabel, start.hasTablespaceMap);
-  if (replay.inArchiveRecovery)
-    setLocalMinRecoveryPoint(controlFile.minRecoveryPoint, controlFile.minRecoveryPointTli);
+  if (replay.inArchiveRecovery) setLocalMinRecoveryPoint(controlFile.minRecoveryPoint, controlFile.minRecoveryPointTli);
   else setLocalMinRecoveryPoint(0, 0);
   checkRequiredParameters();
-  lateParts.resetUnloggedRelations('cleanup');
-  lateParts.deleteExportedSnapshots();
+  resetUnloggedRelations(UNLOGGED.cleanup);
+  deleteAllExportedSnapshotFiles();
   if (replay.archiveRecoveryRequested && settings.hot_standby)
     lateParts.startHotStandby(controlFile.checkPointCopy, start.wasShutdown);
   performWalRecovery();
@@ -263,8 +255,7 @@ function finish(performedRecovery: boolean): void {
   const end = finishWalRecovery();
   setPsDisplay('');
   complainIfInconsistent(end.endOfLog);
-  if (replay.inRecovery) lateParts.resetUnloggedRelations('init');
-  const oldestPrepared = lateParts.prescanPreparedTransactions();
+  if (replay.inRecovery) resetUnloggedRelations(UNLOGGED.init);
   setInstallSegmentActive(true);
   const timeline = replay.archiveRecoveryRequested ? beginTimeline(end) : end.lastTimeline;
   // A record that was never finished stays as it is; the log goes on where its continuation should have been.
@@ -287,16 +278,13 @@ function finish(performedRecovery: boolean): void {
   replay.inRecovery = false;
   WalCtl.lastSegSwitchTime.set(mem, walAt.ctl, Math.floor(native.realtimeUs() / 1e6));
   WalCtl.lastSegSwitchLsn.set(mem, walAt.ctl, endOfLog);
-  setLatestCompletedXid();
-  if (replay.standbyState === STANDBY.disabled) startupSubtrans(oldestActive(oldestPrepared));
-  trimClog();
-  lateParts.trimMultiXact();
-  lateParts.recoverPreparedTransactions();
+  startupTransam();
+  recoverPreparedTransactions();
   closeRecoveryReader();
   if (replay.archiveRecoveryRequested) disownRecoveryWakeup();
   openForWriting(performedRecovery, abortedRecPtr, missingContrecPtr, timeline);
   if (replay.archiveRecoveryRequested) cleanUpAfterArchiveRecovery(end.fileTimeline, originalEnd, timeline);
-  completeCommitTsInitialization();
+  finishStartupTransam();
   lwLockAcquire(controlFileLock(), 'exclusive');
   controlFile.state = DB_STATE.inProduction;
   setRecoveryState(RECOVERY_STATE.done);
@@ -318,19 +306,6 @@ function openForWriting(performedRecovery: boolean, aborted: Lsn, missing: Lsn, 
   if (performedRecovery) promoted = performRecoveryXlogAction();
   xlogReportParameters();
 }
-
-function setLatestCompletedXid(): void {
-  const lock = mainLWLock('ProcArray');
-  lwLockAcquire(lock, 'exclusive');
-  const next = nextFullXidUnlocked();
-  // One before nextXid, over the permanent ids of an epoch's start.
-  const low = next % 0x1_0000_0000;
-  VariableCache.latestCompletedXid.set(mem, variableCacheAt(), low <= 3 && next > 3 ? next - low - 1 : next - 1);
-  lwLockRelease(lock);
-}
-
-const oldestActive = (prepared: TransactionId): TransactionId =>
-  prepared !== 0 ? prepared : getOldestActiveTransactionId();
 
 /** A promoted standby must not wait for a checkpoint; everybody else begins with one. */
 function performRecoveryXlogAction(): boolean {
@@ -374,12 +349,7 @@ function createOverwriteContrecord(aborted: Lsn, page: Lsn, timeline: number): v
 
 function cleanUpAfterArchiveRecovery(oldTimeline: number, end: Lsn, timeline: number): void {
   if (settings.recovery_end_command !== '')
-    executeRecoveryCommand(
-      settings.recovery_end_command,
-      'recovery_end_command',
-      true,
-      WAIT_EVENT.RecoveryEndCommand,
-    );
+    executeRecoveryCommand(settings.recovery_end_command, 'recovery_end_command', true, WAIT_EVENT.RecoveryEndCommand);
   removeNonParentSegments(end, timeline);
   if (segmentOffset(end) === 0 || !xlogArchivingActive()) return;
   // The old timeline's last segment is archived under a name that cannot be taken for the whole one.

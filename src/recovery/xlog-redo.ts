@@ -9,10 +9,11 @@ import { mem } from '#shm/memory.ts';
 import { unlockReleaseBuffer } from '#storage/buffer/buffer-lock.ts';
 import { REDO, xlogReadBufferForRedo } from '#storage/buffer/redo-buffers.ts';
 import { commitTsParameterChange } from '#transam/commit-ts.ts';
+import { multiXactAdvanceNextMXact, multiXactAdvanceOldest, multiXactSetNextMXact } from '#transam/multixact-redo.ts';
+import { standbyShutdownCheckpoint } from '#transam/startup.ts';
 import { VariableCache } from '#transam/transam-layout.ts';
 import { variableCacheAt } from '#transam/variable-cache.ts';
 import { readXidLimits, setNextObjectId, setTransactionIdLimit } from '#transam/xid-generator.ts';
-import { lateParts } from '#recovery/late-parts.ts';
 import { timestampText } from '#recovery/log-times.ts';
 import { checkRequiredParameters } from '#recovery/required-parameters.ts';
 import { recovery } from '#recovery/recovery-vars.ts';
@@ -22,7 +23,7 @@ import { CheckPointLayout } from '#wal/control-file-layout.ts';
 import { controlFile, controlFileLock, updateControlFile } from '#wal/control-file.ts';
 import { localMinRecoveryPoint, setLocalMinRecoveryPoint } from '#wal/flush.ts';
 import type { DecodedRecord } from '#wal/reader.ts';
-import { getCurrentReplayRecPtr, replay } from '#wal/recovery-state.ts';
+import { getCurrentReplayRecPtr, replay, STANDBY } from '#wal/recovery-state.ts';
 import type { RmgrRow } from '#wal/rmgr.ts';
 import { lsnText, WAL_LEVEL_NAMES, XLOG, XLR_INFO_MASK } from '#wal/wal-format.ts';
 import { WalCtl } from '#wal/wal-layout.ts';
@@ -43,17 +44,17 @@ function redoCheckpoint(record: DecodedRecord, isShutdown: boolean): void {
   setNextXid(checkPoint.nextXid, !isShutdown);
   if (isShutdown) {
     setNextObjectId(checkPoint.nextOid);
-    lateParts.setNextMultiXact(checkPoint.nextMulti, checkPoint.nextMultiOffset);
-    lateParts.advanceOldestMultiXact(checkPoint.oldestMulti, checkPoint.oldestMultiDb);
+    multiXactSetNextMXact(checkPoint.nextMulti, checkPoint.nextMultiOffset);
+    multiXactAdvanceOldest(checkPoint.oldestMulti, checkPoint.oldestMultiDb);
     setTransactionIdLimit(checkPoint.oldestXid, checkPoint.oldestXidDb);
     // The primary stopped without ending its backup: the record that would end it will never come.
     if (replay.archiveRecoveryRequested && controlFile.backupStartPoint !== 0 && controlFile.backupEndPoint === 0)
       report('PANIC', { message: 'online backup was canceled, recovery cannot continue' });
-    lateParts.standbyShutdownCheckpoint(checkPoint);
+    if (replay.standbyState >= STANDBY.initialized) standbyShutdownCheckpoint(checkPoint);
   } else {
     // nextOid of an online checkpoint is older than what XLOG_NEXTOID records have said.
-    lateParts.advanceNextMultiXact(checkPoint.nextMulti, checkPoint.nextMultiOffset);
-    lateParts.advanceOldestMultiXact(checkPoint.oldestMulti, checkPoint.oldestMultiDb);
+    multiXactAdvanceNextMXact(checkPoint.nextMulti, checkPoint.nextMultiOffset);
+    multiXactAdvanceOldest(checkPoint.oldestMulti, checkPoint.oldestMultiDb);
     if (xidPrecedes(readXidLimits().oldestXid, checkPoint.oldestXid))
       setTransactionIdLimit(checkPoint.oldestXid, checkPoint.oldestXidDb);
   }
@@ -130,11 +131,14 @@ function redoFpwChange(record: DecodedRecord): void {
 function redo(record: DecodedRecord): void {
   switch (opOf(record)) {
     case XLOG.nextOid:
-      return setNextObjectId(mem.view.getUint32(record.mainAt, true) as Oid);
+      setNextObjectId(mem.view.getUint32(record.mainAt, true) as Oid);
+      break;
     case XLOG.checkpointShutdown:
-      return redoCheckpoint(record, true);
+      redoCheckpoint(record, true);
+      break;
     case XLOG.checkpointOnline:
-      return redoCheckpoint(record, false);
+      redoCheckpoint(record, false);
+      break;
     case XLOG.endOfRecovery: {
       const timeline = mem.view.getUint32(record.mainAt + 8, true);
       const replayTimeline = getCurrentReplayRecPtr().timeline;
@@ -142,15 +146,18 @@ function redo(record: DecodedRecord): void {
         report('PANIC', {
           message: `unexpected timeline ID ${timeline} (should be ${replayTimeline}) in end-of-recovery record`,
         });
-      return;
+      break;
     }
     case XLOG.fpi:
     case XLOG.fpiForHint:
-      return redoPageImages(record);
+      redoPageImages(record);
+      break;
     case XLOG.parameterChange:
-      return redoParameterChange(record);
+      redoParameterChange(record);
+      break;
     case XLOG.fpwChange:
-      return redoFpwChange(record);
+      redoFpwChange(record);
+      break;
     default:
     // Switch, noop, restore point, end of backup, overwrite-contrecord: nothing to apply.
   }
@@ -236,7 +243,10 @@ export function timelinesOf(record: DecodedRecord): readonly [number, number] | 
   const op = opOf(record);
   const { view } = mem;
   if (op === XLOG.checkpointShutdown)
-    return [CheckPointLayout.thisTimeline.get(mem, record.mainAt), CheckPointLayout.prevTimeline.get(mem, record.mainAt)];
+    return [
+      CheckPointLayout.thisTimeline.get(mem, record.mainAt),
+      CheckPointLayout.prevTimeline.get(mem, record.mainAt),
+    ];
   if (op === XLOG.endOfRecovery)
     return [view.getUint32(record.mainAt + 8, true), view.getUint32(record.mainAt + 12, true)];
   return undefined;

@@ -32,6 +32,7 @@ import {
 import { isValidSegmentSize, setWalSegmentSize, walLevel } from '#wal/wal-format.ts';
 import { fileError, fsyncFd, openFd, readAt, writeAt } from '#wal/wal-io.ts';
 
+// biome-ignore lint/performance/noBarrelFile: belongs to what users of this file need
 export { DB_STATE } from '#wal/control-file-layout.ts';
 
 /** Before there is shared memory, and in programs without it. */

@@ -35,6 +35,7 @@ import {
 } from '#wal/wal-format.ts';
 import { localRedo } from '#wal/wal-shmem.ts';
 
+// biome-ignore-start lint/performance/noBarrelFile: this file is the face of the WAL writer, as xlog.h and xloginsert.h are
 export { XLOG_INCLUDE_ORIGIN, XLOG_MARK_UNIMPORTANT, procLastRecPtr } from '#wal/insert-record.ts';
 export { setXlogLastRecEnd, xlogLastRecEnd } from '#wal/insert-record.ts';
 export {
@@ -60,6 +61,8 @@ export {
   xlogPutNextOid,
   xlogRestorePoint,
 } from '#wal/wal-records.ts';
+
+// biome-ignore-end lint/performance/noBarrelFile: see above
 
 export const REGBUF = { forceImage: 0x01, noImage: 0x02, willInit: 0x06, standard: 0x08, keepData: 0x10 } as const;
 

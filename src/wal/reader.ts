@@ -31,6 +31,7 @@ import {
 } from '#wal/wal-format.ts';
 
 export type { DecodedBlock, DecodedRecord } from '#wal/decoded-record.ts';
+// biome-ignore lint/performance/noBarrelFile: belongs to what users of this file need
 export { restoreBlockImage } from '#wal/block-image.ts';
 
 /** Where pages come from. */

@@ -14,9 +14,10 @@ const errnoOf = (caught: unknown): number => {
   if (typeof errno !== 'number') throw caught;
   return errno;
 };
-const attempt = (work: () => number): number => {
+const attempt = (work: () => unknown): number => {
   try {
-    return work();
+    const result = work();
+    return typeof result === 'number' ? result : 0;
   } catch (caught) {
     return errnoOf(caught);
   }
@@ -24,9 +25,9 @@ const attempt = (work: () => number): number => {
 
 /** Descriptor or -errno. */
 export const openFd = (path: string, flags: number, mode = 0o600): Fd => attempt(() => fs.openSync(path, flags, mode));
-export const renamePath = (from: string, to: string): number => attempt(() => (fs.renameSync(from, to), 0));
-export const unlinkPath = (path: string): number => attempt(() => (fs.unlinkSync(path), 0));
-export const mkdirPath = (path: string): number => attempt(() => (fs.mkdirSync(path, 0o700), 0));
+export const renamePath = (from: string, to: string): number => attempt(() => fs.renameSync(from, to));
+export const unlinkPath = (path: string): number => attempt(() => fs.unlinkSync(path));
+export const mkdirPath = (path: string): number => attempt(() => fs.mkdirSync(path, 0o700));
 export const existsPath = (path: string): boolean => fs.existsSync(path);
 /** Size in bytes, or -errno. */
 export const sizeOfPath = (path: string): number => attempt(() => fs.statSync(path).size);
