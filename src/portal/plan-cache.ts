@@ -16,10 +16,17 @@ import { analyze, type ParamContext } from '#parser/analyze.ts';
 import type { RawStatement } from '#parser/parse.ts';
 import { isOptimizable } from '#portal/command-tags.ts';
 import { utilityHooks } from '#portal/utility-hooks.ts';
+import {
+  acquireRelationLocks,
+  type RelationLocks,
+  relationLocksOf,
+  releaseRelationLocks,
+} from '#rewrite/query-locks.ts';
 import { rewriteQuery } from '#rewrite/rewrite.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { activeSnapshotSet, getTransactionSnapshot, popActiveSnapshot, pushActiveSnapshot } from '#transam/snapshot.ts';
 
 let catalogEpoch: () => number = () => 0;
 /** A number that grows with every change of the catalogs that this session can see. */
@@ -61,6 +68,17 @@ export interface Analyzed {
 /** Analysis and rewriting. A utility statement is passed through: its command analyses what it contains. */
 export function analyzeAndRewrite(raw: RawStatement, text: string, params: ParamContext): Analyzed {
   if (!isOptimizable(raw.node)) return { queries: [utilityQuery(raw)], paramTypes: params.types };
+  return withSnapshot(() => analyzeOptimizable(raw, text, params));
+}
+/** Analysis and planning read catalogs and may run functions that look at data. */
+function withSnapshot<T>(work: () => T): T {
+  if (activeSnapshotSet()) return work();
+  pushActiveSnapshot(getTransactionSnapshot());
+  const result = work();
+  popActiveSnapshot();
+  return result;
+}
+function analyzeOptimizable(raw: RawStatement, text: string, params: ParamContext): Analyzed {
   const query = analyze(raw, text, params);
   const queries = query.commandType === 'utility' ? [query] : rewriteQuery(query);
   return { queries, paramTypes: params.types };
@@ -97,6 +115,10 @@ export function utilityPlan(utilityStmt: unknown, location = -1, length = 0): Pl
   };
 }
 export function planQueries(queries: readonly Query[], params: BoundParams | null): PlannedStmt[] {
+  if (queries.every((query) => query.commandType === 'utility')) return planAll(queries, params);
+  return withSnapshot(() => planAll(queries, params));
+}
+function planAll(queries: readonly Query[], params: BoundParams | null): PlannedStmt[] {
   return queries.map((query) =>
     query.commandType === 'utility'
       ? utilityPlan(query.utilityStmt, query.stmtLocation, query.stmtLen)
@@ -131,6 +153,7 @@ const CUSTOM_PLANS_FIRST = 5;
 
 export class CachedPlanSource {
   #queries: Query[];
+  #locks: RelationLocks;
   #stamp: Stamp;
   #generic: PlannedStmt[] | null = null;
   #genericStamp: Stamp | null = null;
@@ -151,6 +174,7 @@ export class CachedPlanSource {
     readonly fixedResult: boolean,
   ) {
     this.#queries = analyzed.queries;
+    this.#locks = relationLocksOf(analyzed.queries);
     this.#stamp = takeStamp();
     this.columns = resultColumns(analyzed.queries);
   }
@@ -169,9 +193,15 @@ export class CachedPlanSource {
     return this.#queries[0]?.commandType === 'utility';
   }
 
-  /** Analyses again if what the analysis saw has changed. */
+  /** Locks what the query uses; analyses again if what the analysis saw has changed. */
   revalidate(): void {
-    if (this.raw === null || (fits(this.#stamp) && !this.isUtility)) return;
+    if (this.raw === null) return;
+    if (fits(this.#stamp) && !this.isUtility) {
+      acquireRelationLocks(this.#locks);
+      // The locks' last holders may have changed something: we know of it now.
+      if (fits(this.#stamp)) return;
+      releaseRelationLocks(this.#locks);
+    }
     const stamp = takeStamp();
     const types = this.paramTypes.slice();
     const { queries } = analyzeAndRewrite(this.raw, this.text, { types, variable: false });
@@ -185,6 +215,7 @@ export class CachedPlanSource {
       this.columns = columns;
     }
     this.#queries = queries;
+    this.#locks = relationLocksOf(queries);
     this.#stamp = stamp;
     this.#generic = null;
   }
@@ -281,6 +312,7 @@ export function shareUnnamedSource(
 export interface SimplePlan {
   readonly stamp: Stamp;
   readonly plans: readonly PlannedStmt[];
+  readonly locks: RelationLocks;
   /** The session keeps its row writer here. */
   resultWriter: unknown;
   readonly formats: null;
@@ -292,19 +324,26 @@ const simplePlans = new WeakMap<RawStatement, SimplePlan | 'seen' | 'never'>();
  *  is only noted: most texts never come back. */
 export function planSimple(raw: RawStatement, text: string): SimplePlan {
   const known = simplePlans.get(raw);
-  if (typeof known === 'object' && fits(known.stamp)) return known;
+  if (typeof known === 'object' && fits(known.stamp)) {
+    acquireRelationLocks(known.locks);
+    if (fits(known.stamp)) return known;
+    releaseRelationLocks(known.locks);
+  }
   const stamp = takeStamp();
   const { queries } = analyzeAndRewrite(raw, text, NO_PARAMS());
   const plan: SimplePlan = {
     stamp,
     plans: planQueries(queries, null),
+    locks: NO_LOCKS,
     resultWriter: null,
     formats: null,
   };
   if (known === undefined) simplePlans.set(raw, 'seen');
-  else if (known !== 'never') simplePlans.set(raw, mayKeep(queries, plan.plans) ? plan : 'never');
+  else if (known !== 'never')
+    simplePlans.set(raw, mayKeep(queries, plan.plans) ? { ...plan, locks: relationLocksOf(queries) } : 'never');
   return plan;
 }
+const NO_LOCKS: RelationLocks = { relids: [], modes: [] };
 const NO_PARAMS = (): ParamContext => ({ types: [], variable: false });
 
 /** A literal that was read by a function that is not immutable ('now'::timestamptz, 'pg_class'::regclass) has the value

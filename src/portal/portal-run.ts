@@ -10,6 +10,7 @@ import {
   executorFinish,
   executorRun,
   executorStart,
+  type QueryDesc,
   resultColumnsOf,
 } from '#executor/run.ts';
 import { type BoundParams, type DestReceiver, discardReceiver } from '#nodes/exec-nodes.ts';
@@ -31,7 +32,17 @@ import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
-import { commandCounterIncrement, noteSnapshotTaken } from '#transam/xact.ts';
+import {
+  activeSnapshotSet,
+  getTransactionSnapshot,
+  popActiveSnapshot,
+  pushActiveSnapshot,
+  pushCopiedSnapshot,
+  registerSnapshot,
+  unregisterSnapshot,
+  updateActiveSnapshotCommandId,
+} from '#transam/snapshot.ts';
+import { commandCounterIncrement } from '#transam/xact.ts';
 
 export { dropPortal };
 
@@ -67,8 +78,9 @@ export function startPortal(portal: Portal, params: BoundParams | null): void {
     portal.cleanup = cleanupExecution;
     switch (portal.strategy) {
       case 'oneSelect':
-        noteSnapshotTaken();
+        pushActiveSnapshot(getTransactionSnapshot());
         startExecution(portal);
+        popActiveSnapshot();
         portal.columns = portal.queryDesc!.columns;
         if (portal.options.scroll) portal.store = new Tuplestore();
         break;
@@ -155,9 +167,12 @@ function runUtility(
   dest: DestReceiver,
   completion: QueryCompletion | null,
 ): void {
-  if (!WITHOUT_SNAPSHOT.has(tagOf(stmt.utilityStmt as Node))) noteSnapshotTaken();
+  const needsSnapshot = !WITHOUT_SNAPSHOT.has(tagOf(stmt.utilityStmt as Node));
+  if (needsSnapshot) pushActiveSnapshot(getTransactionSnapshot());
   const context: UtilityContext = isTopLevel ? 'toplevel' : 'query';
   utilityHooks.process(stmt, portal.sourceText, context, portal.params, dest, completion);
+  // VACUUM and its like commit in between, which leaves no snapshot behind.
+  if (needsSnapshot && activeSnapshotSet()) popActiveSnapshot();
 }
 
 function runMulti(
@@ -168,14 +183,21 @@ function runMulti(
   completion: QueryCompletion | null,
 ): void {
   const { stmts } = portal;
+  let pushed = false;
   for (let i = 0; i < stmts.length; i++) {
     checkForInterrupts();
     const stmt = stmts[i]!;
     if (stmt.commandType === 'utility') {
+      if (pushed) popActiveSnapshot();
+      pushed = false;
       if (stmt.canSetTag) runUtility(portal, stmt, isTopLevel, dest, completion);
       else runUtility(portal, stmt, isTopLevel, altDest, null);
     } else {
-      const rows = runQuery(stmt, portal.params, stmt.canSetTag ? dest : altDest);
+      // One snapshot for all queries of the portal: each sees what those before it did, by the command id.
+      if (pushed) updateActiveSnapshotCommandId();
+      else pushCopiedSnapshot(getTransactionSnapshot());
+      pushed = true;
+      const rows = runPlan(stmt, portal.params, stmt.canSetTag ? dest : altDest);
       if (stmt.canSetTag && completion !== null) {
         completion.tag = plannedTag(stmt);
         completion.rows = rows;
@@ -183,13 +205,19 @@ function runMulti(
     }
     if (i + 1 < stmts.length) commandCounterIncrement();
   }
+  if (pushed) popActiveSnapshot();
   if (completion !== null && completion.tag === '???' && portal.completion.tag !== '???')
     Object.assign(completion, portal.completion);
 }
 
-/** Runs a plan to its end. */
+/** Runs a plan to its end, with a snapshot of its own. */
 export function runQuery(stmt: PlannedStmt, params: BoundParams | null, dest: DestReceiver): number {
-  noteSnapshotTaken();
+  pushCopiedSnapshot(getTransactionSnapshot());
+  const rows = runPlan(stmt, params, dest);
+  popActiveSnapshot();
+  return rows;
+}
+function runPlan(stmt: PlannedStmt, params: BoundParams | null, dest: DestReceiver): number {
   const queryDesc = createQueryDesc(stmt, params, dest);
   executorStart(queryDesc);
   const rows = executorRun(queryDesc, 0);
@@ -239,12 +267,20 @@ function runForward(portal: Portal, count: number, dest: DestReceiver): number {
   if (rows < count && !portal.storeComplete && portal.queryDesc !== null) {
     portal.receiver.target = dest;
     portal.receiver.store = portal.store;
-    rows += executorRun(portal.queryDesc, count === FETCH_ALL ? 0 : count - rows);
+    rows += runExecutor(portal.queryDesc, count === FETCH_ALL ? 0 : count - rows);
     portal.receiver.target = null;
   }
   if (rows > 0) portal.atStart = false;
   if (count === FETCH_ALL || rows < count) portal.atEnd = true;
   portal.position += rows;
+  return rows;
+}
+
+/** Functions that the query calls see what it sees. */
+function runExecutor(queryDesc: QueryDesc, count: number): number {
+  pushActiveSnapshot(queryDesc.estate!.snapshot!);
+  const rows = executorRun(queryDesc, count);
+  popActiveSnapshot();
   return rows;
 }
 
@@ -275,12 +311,18 @@ function runBackward(portal: Portal, count: number, dest: DestReceiver): number 
 function storeForBackward(portal: Portal): Tuplestore {
   if (portal.store !== null) return portal.store;
   const store = new Tuplestore();
+  // The rows are computed again as the cursor saw them.
+  const seen = portal.queryDesc?.estate?.snapshot ?? null;
+  const snapshot = registerSnapshot(seen ?? getTransactionSnapshot());
   if (portal.queryDesc !== null) cleanupExecution(portal);
+  pushActiveSnapshot(snapshot);
   startExecution(portal);
+  popActiveSnapshot();
+  unregisterSnapshot(snapshot);
   portal.receiver.target = null;
   portal.receiver.store = store;
-  if (portal.atEnd) executorRun(portal.queryDesc!, 0);
-  else if (portal.position > 0) executorRun(portal.queryDesc!, portal.position);
+  if (portal.atEnd) runExecutor(portal.queryDesc!, 0);
+  else if (portal.position > 0) runExecutor(portal.queryDesc!, portal.position);
   portal.store = store;
   portal.storeBase = 0;
   portal.storeComplete = portal.atEnd;
@@ -433,7 +475,7 @@ function persistHoldable(portal: Portal): void {
       if (!portal.atEnd) {
         portal.receiver.target = null;
         portal.receiver.store = portal.store;
-        executorRun(portal.queryDesc, 0);
+        runExecutor(portal.queryDesc, 0);
       }
     }
     portal.storeComplete = true;
