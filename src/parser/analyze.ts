@@ -87,11 +87,12 @@ export function analyzeSubquery(
   node: Node,
   cte: CommonTableExpr | null,
   resolveUnknowns: boolean,
+  lockedFromParent = false,
 ): Query {
   const p = makeParseState(parent);
   p.parentCte = cte;
   p.resolveUnknowns = resolveUnknowns;
-  p.lockedFromParent = false;
+  p.lockedFromParent = lockedFromParent;
   return statement(p, node);
 }
 
@@ -162,6 +163,7 @@ function selectStatement(p: ParseState, s: SelectStmt): Query {
     fail(p, SQLSTATE.syntaxError, 'SELECT ... INTO is not allowed here', s.intoClause.rel?.location ?? 0);
   }
   if (s.windowClause !== undefined) p.windowDefs = s.windowClause.map((n) => bodyOf(n, 'WindowDef'));
+  p.lockedNames = lockedNames(s);
   if (s.fromClause !== undefined) transformFrom(p, s.fromClause);
   const targets = s.targetList === undefined ? [] : transformTargetList(p, s.targetList, 'select_target');
   query.targetList = targets;
@@ -539,6 +541,17 @@ const WAITS: Readonly<Record<string, RowMarkClause['waitPolicy']>> = {
   LockWaitSkip: 'skip',
   LockWaitError: 'error',
 };
+/** What FOR UPDATE or SHARE covers: known before FROM is worked through, because it decides how relations are locked. */
+function lockedNames(s: SelectStmt): readonly string[] | null {
+  if (s.lockingClause === undefined) return null;
+  const names: string[] = [];
+  for (const node of s.lockingClause) {
+    const { lockedRels } = bodyOf(node, 'LockingClause');
+    if (lockedRels === undefined || lockedRels.length === 0) return [];
+    for (const rel of lockedRels) names.push(bodyOf(rel, 'RangeVar').relname ?? '');
+  }
+  return names;
+}
 const lockName = (l: LockingClause): string => LOCK_NAMES[l.strength!] ?? 'FOR UPDATE';
 
 function lockingClause(p: ParseState, query: Query, locking: LockingClause, pushedDown: boolean): void {

@@ -9,6 +9,7 @@ import { formatType } from '#catalog/format-type.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { typeRow } from '#catalog/syscache.ts';
 import { exprCollation, exprType, exprTypmod } from '#nodes/node-funcs.ts';
+import type { RteRelation } from '#nodes/parse-nodes.ts';
 import type { Alias, Expr, FromNode, JoinExpr, JoinType } from '#nodes/primitives.ts';
 import { anyExpr } from '#nodes/visit.ts';
 import { analyzeSubquery } from '#parser/analyze.ts';
@@ -38,6 +39,7 @@ import {
 import { columnName } from '#parser/target.ts';
 import { resolveCollation, resolveTypeName } from '#parser/type-name.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { LOCK } from '#storage/lmgr/lock-modes.ts';
 
 const INVALID = 0 as Oid;
 
@@ -107,7 +109,8 @@ function rangeVar(p: ParseState, r: RangeVar): NsItem {
     const found = findCte(p, r.relname!);
     if (found !== null) return addCte(p, found.cte, found.levelsUp, alias, true);
   }
-  const row = openRangeVar(p, r);
+  const mode = isLockedName(p, alias?.aliasname ?? r.relname!) ? LOCK.rowShare : LOCK.accessShare;
+  const row = openRangeVar(p, r, mode);
   if (row.relkind === 'i' || row.relkind === 'I') {
     fail(p, SQLSTATE.wrongObjectType, `cannot open relation "${row.relname}"`, r.location ?? 0, {
       detail: 'This operation is not supported for indexes.',
@@ -118,14 +121,22 @@ function rangeVar(p: ParseState, r: RangeVar): NsItem {
       detail: 'This operation is not supported for composite types.',
     });
   }
-  return addRelation(p, row, alias, r.inh === true, true);
+  const item = addRelation(p, row, alias, r.inh === true, true);
+  (item.rte as RteRelation).rellockmode = mode;
+  return item;
+}
+/** Does FOR UPDATE or SHARE, here or around us, cover the item of this name? */
+function isLockedName(p: ParseState, name: string): boolean {
+  if (p.lockedFromParent) return true;
+  return p.lockedNames !== null && (p.lockedNames.length === 0 || p.lockedNames.includes(name));
 }
 
 function rangeSubselect(p: ParseState, r: RangeSubselect): NsItem {
   const savedKind = p.exprKind;
   p.exprKind = 'from_subselect';
   p.lateralActive = r.lateral === true;
-  const query = analyzeSubquery(p, r.subquery!, null, true);
+  const locked = isLockedName(p, r.alias?.aliasname ?? '');
+  const query = analyzeSubquery(p, r.subquery!, null, true, locked);
   p.lateralActive = false;
   p.exprKind = savedKind;
   return addSubquery(p, query, aliasOf(r.alias), r.lateral === true, true);

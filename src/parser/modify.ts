@@ -43,9 +43,10 @@ import {
   transformTargetList,
 } from '#parser/target.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { LOCK } from '#storage/lmgr/lock-modes.ts';
 
 /** RowExclusiveLock, which every modified table is locked in. */
-const ROW_EXCLUSIVE = 3;
+const ROW_EXCLUSIVE = LOCK.rowExclusive;
 
 /** A column that a statement assigns to. */
 interface InsertTarget {

@@ -107,7 +107,10 @@ export interface ParseState {
   resolveUnknowns: boolean;
   /** The most recent set-returning function, to find nesting where it is not allowed. */
   lastSrf: Expr | null;
+  /** FOR UPDATE or SHARE of an outer query covers all of this one. */
   lockedFromParent: boolean;
+  /** Names that this query's own FOR UPDATE or SHARE covers; null for none, empty for all. */
+  lockedNames: readonly string[] | null;
   /** pstate of a $n hook for SQL functions: names of arguments. */
   argumentNames: readonly string[];
   /** What the statement modifies. */
@@ -155,6 +158,7 @@ export function makeParseState(
     resolveUnknowns: true,
     lastSrf: null,
     lockedFromParent: false,
+    lockedNames: null,
     argumentNames: parent === null ? [] : parent.argumentNames,
     targetItem: null,
     targetRow: null,

@@ -8,6 +8,7 @@ import type { Oid } from '#base/ids.ts';
 import { functionResult, relationColumns, typeResult, type FunctionResult } from '#catalog/function-result.ts';
 import { findRelation, lookupNamespace } from '#catalog/namespace.ts';
 import { TYPE } from '#catalog/oids.ts';
+import { rangeVarGetRelid } from '#catalog/range-var.ts';
 import type { ClassRow } from '#catalog/rows.ts';
 import { classRow, procRow, systemAttributes, typeCollation, typeRelid, typeRow } from '#catalog/syscache.ts';
 import { exprCollation, exprType, exprTypmod } from '#nodes/node-funcs.ts';
@@ -17,6 +18,7 @@ import { makeVar } from '#parser/make-nodes.ts';
 import { missingRelation } from '#parser/missing.ts';
 import { fail, type NsColumn, type NsItem, type ParseState, positionOf } from '#parser/parse-state.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { LOCK, type LockMode } from '#storage/lmgr/lock-modes.ts';
 
 const INVALID = 0 as Oid;
 /** AccessShareLock. */
@@ -185,16 +187,15 @@ export const isFutureCte = (p: ParseState, name: string): boolean => {
   return false;
 };
 
-/** Opens the relation a RangeVar names, or says that it does not exist. */
-export function openRangeVar(p: ParseState, relation: RangeVar, lockMode = ACCESS_SHARE): ClassRow {
-  void lockMode;
+/** Locks the relation that a RangeVar names, until the transaction ends, or says that it does not exist. */
+export function openRangeVar(p: ParseState, relation: RangeVar, lockMode: LockMode = LOCK.accessShare): ClassRow {
   const location = relation.location ?? 0;
-  const found = findRelation(
+  const relid = rangeVarGetRelid(
     { catalog: relation.catalogname, schema: relation.schemaname, name: relation.relname! },
-    positionOf(p, location),
+    lockMode,
+    { missingOk: true, position: positionOf(p, location) },
   );
-  if (found !== undefined) return found;
-  return missingRelation(p, relation, location);
+  return (relid === 0 ? undefined : classRow(relid)) ?? missingRelation(p, relation, location);
 }
 
 export interface AliasNode {

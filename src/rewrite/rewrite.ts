@@ -15,6 +15,7 @@ import { mapChildren, mapQuery } from '#nodes/visit.ts';
 import { analyze } from '#parser/analyze.ts';
 import { parseText } from '#parser/parse.ts';
 import { rewriteTargetList } from '#rewrite/target-list.ts';
+import { acquireRelationLocks, type RelationLocks, relationLocksOf } from '#rewrite/query-locks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -62,13 +63,22 @@ function checkTargetKind(relid: Oid, commandType: Query['commandType']): void {
 }
 
 const viewQueries = new Map<Oid, Query>();
+const viewLocks = new Map<Oid, RelationLocks>();
 /** The defining query of a view, views inside it expanded. */
 export function viewQuery(relid: Oid): Query {
   let query = viewQueries.get(relid);
   if (query === undefined) {
     query = expand(withOwner(analyzeView(relid), classRow(relid)!.relowner));
     viewQueries.set(relid, query);
+    viewLocks.set(relid, relationLocksOf(query));
   }
+  return query;
+}
+
+/** For use in a query of this transaction. */
+function lockedViewQuery(relid: Oid): Query {
+  const query = viewQuery(relid);
+  acquireRelationLocks(viewLocks.get(relid)!);
   return query;
 }
 
@@ -153,7 +163,7 @@ function expandEntry(rte: RangeTblEntry): RangeTblEntry {
     updatedCols: rte.updatedCols,
     extraUpdatedCols: rte.extraUpdatedCols,
     securityQuals: rte.securityQuals,
-    subquery: viewQuery(rte.relid),
+    subquery: lockedViewQuery(rte.relid),
     securityBarrier: classRow(rte.relid)?.reloptions?.includes('security_barrier=true') === true,
     relid: rte.relid,
   };

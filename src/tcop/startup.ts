@@ -6,10 +6,11 @@
  *  Counterpart: BackendInitialize(), ProcessStartupPacket() of src/backend/postmaster/postmaster.c, InitPostgres() of
  *  src/backend/utils/init/postinit.c */
 import type { Oid } from '#base/ids.ts';
-import { loadRoles, roleByName } from '#catalog/roles.ts';
+import { hasRight } from '#catalog/acl.ts';
+import { roleByName } from '#catalog/roles.ts';
 import type { Role } from '#catalog/roles.ts';
+import { openDatabase, openSharedCatalogs, storedSettings } from '#catalog/session-database.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
-import { databaseByName } from '#catalog/syscache.ts';
 import { sessionProviders } from '#functions/providers.ts';
 import { encodingName } from '#commands/encoding-names.ts';
 import { STARTUP_PACKET_LIMIT } from '#libpq/messages.ts';
@@ -31,10 +32,9 @@ import type { Admission } from '#runtime/launch-record.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { disableTimeout, enableTimeoutAfter, initializeTimeouts, registerTimeout, TIMEOUT } from '#runtime/timeouts.ts';
 import { resetLatch } from '#shm/latch.ts';
-import { mem } from '#shm/memory.ts';
-import { PgProc } from '#shm/proc-layout.ts';
-import { procAt } from '#shm/proc.ts';
 import { waitLatchOrSocket, WL } from '#shm/wait-event-set.ts';
+import { LOCK_METHOD } from '#storage/lmgr/lock-modes.ts';
+import { lockReleaseAll } from '#storage/lmgr/lock-release.ts';
 import { clientAuthentication } from '#tcop/authenticate.ts';
 import { adoptClientEncoding } from '#tcop/client-encoding.ts';
 import { installBackendInterrupts, registerSessionTimeouts } from '#tcop/interrupts-backend.ts';
@@ -325,19 +325,24 @@ function nameProcess(port: Port, environment: BackendEnvironment): void {
 // ── the session ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function initializeSession(port: Port, request: StartupRequest, environment: BackendEnvironment): void {
-  beforeShmemExit(() => abortOutOfAnyTransaction());
+  beforeShmemExit(() => {
+    abortOutOfAnyTransaction();
+    // Advisory locks of the session outlive its transactions.
+    lockReleaseAll(LOCK_METHOD.user, true);
+  });
   logContext.virtualTransactionId = () =>
     myProcess.backendId > 0 ? `${myProcess.backendId}/${currentLocalTransactionId()}` : '';
   setStatementTimestamp();
   startTransactionCommand();
   try {
-    loadRoles();
+    openSharedCatalogs();
     authenticate(port);
     const role = becomeRole(port, environment);
     checkReservedSlots(role, port, environment);
     if (port.isWalSender) checkReplicationRole(role);
     if (request.replication !== 'physical') connectToDatabase(port, role, environment);
     applyStartupOptions(port, role);
+    applyStoredSettings(role);
     adoptClientEncoding(port);
     if (settings.post_auth_delay > 0) sleepSeconds(settings.post_auth_delay);
     environment.attached(port);
@@ -415,26 +420,25 @@ function checkReplicationRole(role: Role): void {
 }
 
 function connectToDatabase(port: Port, role: Role, environment: BackendEnvironment): void {
-  const row = databaseByName(port.database);
-  if (row === undefined)
-    report('FATAL', {
-      code: SQLSTATE.undefinedDatabase,
-      message: `database "${port.database}" does not exist`,
-    });
-  sessionIdentity.databaseOid = row.oid;
-  myProcess.databaseId = row.oid;
-  if (myProcess.procNumber >= 0) PgProc.databaseId.set(mem, procAt(myProcess.procNumber), row.oid);
-  sessionIdentity.databaseName = row.datname;
+  const row = openDatabase(port.database);
   if (!row.datallowconn)
     report('FATAL', {
       code: SQLSTATE.objectNotInPrerequisiteState,
       message: `database "${port.database}" is not currently accepting connections`,
+    });
+  if (!hasRight({ letter: 'd', owner: row.datdba, acl: row.datacl }, role.oid, 'c', false))
+    report('FATAL', {
+      code: SQLSTATE.insufficientPrivilege,
+      message: `permission denied for database "${port.database}"`,
+      detail: 'User does not have CONNECT privilege.',
     });
   if (row.datconnlimit >= 0 && !role.superuser && environment.countDatabaseConnections(row.oid) > row.datconnlimit)
     report('FATAL', {
       code: SQLSTATE.tooManyConnections,
       message: `too many connections for database "${port.database}"`,
     });
+  if (row.datlocprovider === 'i')
+    report('FATAL', { code: SQLSTATE.featureNotSupported, message: 'ICU is not supported in this build' });
   // What the database was made with; clients that ask for nothing get its encoding.
   const encoding = encodingName(row.encoding);
   setInternalOption('server_encoding', encoding);
@@ -457,6 +461,21 @@ function applyStartupOptions(port: Port, role: Role): void {
       });
   }
   for (const [name, value] of port.gucOptions) setConfigOption(name, value, context, 'client');
+}
+
+/** What ALTER DATABASE and ALTER ROLE … SET left: whoever stored it had the right to, so it is set as a superuser would. */
+function applyStoredSettings(role: Role): void {
+  for (const { source, settings: list } of storedSettings(sessionIdentity.databaseOid, role.oid)) {
+    for (const setting of list) {
+      const equals = setting.indexOf('=');
+      if (equals < 0) {
+        report('WARNING', {
+          code: SQLSTATE.syntaxError,
+          message: `could not parse setting for parameter "${setting}"`,
+        });
+      } else setConfigOption(setting.slice(0, equals), setting.slice(equals + 1), 'superuser', source);
+    }
+  }
 }
 
 /** Words of the options string: separated by blanks, a backslash takes the next character as it is. */

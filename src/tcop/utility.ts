@@ -11,6 +11,7 @@ import { discard } from '#commands/discard.ts';
 import { doStatement } from '#commands/do.ts';
 import { explainColumns, explainQuery } from '#commands/explain.ts';
 import { loadStatement } from '#commands/load.ts';
+import { lockTable } from '#commands/lock-table.ts';
 import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
 import { runTransactionStatement } from '#commands/transaction.ts';
@@ -23,7 +24,7 @@ import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
-import { preventInTransactionBlock, requireTransactionBlock } from '#transam/xact-block.ts';
+import { preventInTransactionBlock } from '#transam/xact-block.ts';
 
 /** One call of a utility command. */
 export interface UtilityCall {
@@ -76,6 +77,7 @@ const COMMANDS: CommandTable = {
   LoadStmt: { run: (stmt) => loadStatement(stmt.filename ?? '') },
   CheckPointStmt: { run: checkpointStatement },
   DoStmt: { run: doStatement },
+  LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
 };
 
 /** Commands that could not be undone, so a block refuses them before anything else is looked at. */
@@ -96,7 +98,6 @@ const refuseReadOnly = (command: string): never =>
 function notSupported(node: Node, isTopLevel: boolean): never {
   const command = commandTag(node);
   if (OUTSIDE_BLOCKS.has(tagOf(node)) || isVacuum(node)) preventInTransactionBlock(isTopLevel, command);
-  if (isTag(node, 'LockStmt')) requireTransactionBlock(isTopLevel, command);
   if (settings.transaction_read_only && logClass(node) !== 'all') refuseReadOnly(command);
   return report('ERROR', { code: SQLSTATE.featureNotSupported, message: `${command} is not supported yet` });
 }

@@ -51,8 +51,12 @@ const tag = new LockTag();
 const databaseOf = (oid: number): number => (isSharedRelation(oid) ? 0 : myProcess.databaseId);
 const databaseOfRelation = (relation: LockableRelation): number => (relation.isShared ? 0 : myProcess.databaseId);
 
+/** Without a PGPROC there is nobody to lock against: the postmaster's warm-up, programs and tests of one process. */
+const isAlone = (): boolean => myProcess.procNumber < 0;
+
 /** True if it has the lock. */
 function acquireRelationLock(database: number, oid: number, mode: LockMode, dontWait: boolean): boolean {
+  if (isAlone()) return true;
   tag.setRelation(database, oid);
   const result = lockAcquire(tag, mode, false, dontWait);
   if (result === 'notAvail') return false;
@@ -74,10 +78,10 @@ export function lockRelationId(id: LockRelationId, mode: LockMode): void {
   acquireRelationLock(id.databaseId, id.relationId, mode, false);
 }
 export function unlockRelationId(id: LockRelationId, mode: LockMode): void {
-  lockRelease(tag.setRelation(id.databaseId, id.relationId), mode, false);
+  if (!isAlone()) lockRelease(tag.setRelation(id.databaseId, id.relationId), mode, false);
 }
 export function unlockRelationOid(oid: number, mode: LockMode): void {
-  lockRelease(tag.setRelation(databaseOf(oid), oid), mode, false);
+  if (!isAlone()) lockRelease(tag.setRelation(databaseOf(oid), oid), mode, false);
 }
 export function lockRelation(relation: LockableRelation, mode: LockMode): void {
   acquireRelationLock(databaseOfRelation(relation), relation.oid, mode, false);
@@ -85,7 +89,7 @@ export function lockRelation(relation: LockableRelation, mode: LockMode): void {
 export const conditionalLockRelation = (relation: LockableRelation, mode: LockMode): boolean =>
   acquireRelationLock(databaseOfRelation(relation), relation.oid, mode, true);
 export function unlockRelation(relation: LockableRelation, mode: LockMode): void {
-  lockRelease(tag.setRelation(databaseOfRelation(relation), relation.oid), mode, false);
+  if (!isAlone()) lockRelease(tag.setRelation(databaseOfRelation(relation), relation.oid), mode, false);
 }
 /** This process holds the relation in `mode`, or, with `orStronger`, in any mode from there on. */
 export function lockHeldByMeRelation(relation: LockableRelation, mode: LockMode, orStronger = false): boolean {
