@@ -5,6 +5,7 @@ import { sessionIdentity } from '#catalog/session-identity.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { CHECKPOINT, requestCheckpoint } from '#storage/ipc/checkpoint-mailbox.ts';
+import { recoveryInProgress } from '#wal/recovery-state.ts';
 
 export function checkpointStatement(): void {
   const allowed = roleByName('pg_checkpoint');
@@ -13,5 +14,6 @@ export function checkpointStatement(): void {
       code: SQLSTATE.insufficientPrivilege,
       message: 'must be superuser or have privileges of pg_checkpoint to do CHECKPOINT',
     });
-  requestCheckpoint(CHECKPOINT.immediate | CHECKPOINT.wait | CHECKPOINT.force);
+  // A restartpoint cannot be forced: it needs a new checkpoint record.
+  requestCheckpoint(CHECKPOINT.immediate | CHECKPOINT.wait | (recoveryInProgress() ? 0 : CHECKPOINT.force));
 }

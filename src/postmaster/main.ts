@@ -32,6 +32,8 @@ import { registerBackgroundWorker } from '#bgworker/registry.ts';
 import { initWaiting, watchReadable } from '#shm/wait-event-set.ts';
 import { installExtensionApi } from '#processes/extension-api.ts';
 import { LOGICAL_LAUNCHER_WORKER } from '#processes/logical-launcher.ts';
+import { CONTROL_FILE_PATH } from '#wal/control-file-layout.ts';
+import { readControlFile } from '#wal/control-file.ts';
 import { loadHba } from '#tcop/hba.ts';
 import { loadIdent } from '#tcop/ident.ts';
 import { adoptStaticWorkers, maybeStartWorkers } from '#postmaster/background-workers.ts';
@@ -86,12 +88,14 @@ function start(args: PostmasterArguments): void {
   serverFacts.postmasterStartTime = currentTimestamp();
   readConfiguration(args);
   checkDataDirectory();
+  checkControlFile();
   changeDirectory(settings.data_directory);
   myProcess.dataDirectory = settings.data_directory;
   checkSettings();
   installSignals();
   pm.interlockFd = createDataDirectoryLockFile();
   serverFacts.interlockFd = pm.interlockFd;
+  readControlFile();
   native.titleInit();
   installExtensionApi();
   registerBackgroundWorker(LOGICAL_LAUNCHER_WORKER);
@@ -191,6 +195,21 @@ function checkDataDirectory(): void {
   setInternalOption('data_directory_mode', (status.mode & 0o777).toString(8).padStart(4, '0'));
   if ((status.mode & 0o040) !== 0) process.umask(0o027);
   checkVersion(directory);
+}
+
+/** A directory without pg_control is no database, whatever else it has. */
+function checkControlFile(): void {
+  const directory = settings.data_directory;
+  const path = `${directory}/${CONTROL_FILE_PATH}`;
+  try {
+    statFile(path);
+  } catch (caught) {
+    if (!(caught instanceof FileError)) throw caught;
+    die(
+      `postgres: could not find the database system\nExpected to find it in the directory "${directory}",\nbut could not open file "${path}": ${caught.reason}\n`,
+      2,
+    );
+  }
 }
 
 function checkVersion(directory: string): void {

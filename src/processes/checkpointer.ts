@@ -1,7 +1,6 @@
 /** checkpointer.ts — the process that makes checkpoints: on request, on time, and the last one at shutdown.
  *
- *  What a checkpoint or restartpoint does is registered by recovery/ (`setCheckpointWork`); here are the questions when, and
- *  how fast: after each buffer `checkpointWriteDelay` sleeps as long as the work is ahead of its schedule. Between buffers
+ *  What a checkpoint or restartpoint does is recovery/checkpoint.ts; here are the questions when, and how fast: after each buffer `checkpointWriteDelay` sleeps as long as the work is ahead of its schedule. Between buffers
  *  it also takes over the fsync requests of the others. SIGINT asks for a checkpoint, SIGUSR2 is the postmaster's word
  *  that all others have left, SIGTERM is ignored: init(8) sends it to everybody, and checkpointing is what must go on then.
  *  Counterpart: src/backend/postmaster/checkpointer.c */
@@ -39,19 +38,9 @@ import { WalCtl } from '#wal/wal-layout.ts';
 import { updateFullPageWrites } from '#wal/wal-records.ts';
 import { walAt } from '#wal/wal-shmem.ts';
 import { reportWalStats } from '#wal/wal-stats.ts';
+import { performCheckpoint, shutdownXlog } from '#recovery/checkpoint.ts';
 import { enterAuxiliary, handleCommonInterrupts, ignoreSignals, loopForever } from '#processes/enter-process.ts';
 import { absorbRequests, installAbsorber } from '#processes/sync-forwarding.ts';
-
-export interface CheckpointWork {
-  /** Makes a checkpoint; during recovery (unless it is the one that ends it) a restartpoint, and false if none was possible. */
-  checkpoint(flags: number): boolean;
-  /** The shutdown checkpoint (ShutdownXLOG). */
-  shutdown(): void;
-}
-let work: CheckpointWork = { checkpoint: () => true, shutdown: () => {} };
-export function setCheckpointWork(next: CheckpointWork): void {
-  work = next;
-}
 
 /** A restartpoint that was not possible is tried again so soon. */
 const RESTARTPOINT_RETRY_SECONDS = 15;
@@ -124,7 +113,7 @@ function makeCheckpoint(cause: number): void {
     startPosition = walPosition();
     cachedElapsed = 0;
     active = true;
-    const performed = work.checkpoint(flags);
+    const performed = performCheckpoint(flags);
     // Files of dropped relations must not stay open for ever.
     smgrCloseAll();
     failed = false;
@@ -146,7 +135,7 @@ function warnOfFrequency(seconds: number): void {
 function shutDown(): never {
   report('LOG', { message: 'shutting down' });
   countCheckpointStart(false);
-  work.shutdown();
+  shutdownXlog();
   exitProcess(0);
 }
 

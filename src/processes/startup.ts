@@ -1,19 +1,14 @@
 /** startup.ts — brings the data directory to a consistent state, then leaves; its exit code opens the server.
  *
- *  Recovery belongs to recovery/, which registers it (`setRecovery`). A data directory without WAL has nothing to
- *  recover.
+ *  Recovery itself is recovery/startup-xlog.ts. SIGUSR2 asks for promotion: recovery/pause.ts looks for it.
  *  Counterpart: src/backend/postmaster/startup.c */
 import { SIGNAL } from '#platform/native.ts';
 import { exitProcess, onShmemExit } from '#runtime/exit-callbacks.ts';
 import { setInterruptHandler, clearInterruptPending, takeSignal } from '#runtime/interrupts.ts';
 import type { LaunchRecord } from '#runtime/launch-record.ts';
 import { advertiseRole, withdrawRole } from '#shm/proc.ts';
+import { startupXlog } from '#recovery/startup-xlog.ts';
 import { handleCommonInterrupts, enterAuxiliary, ignoreSignals } from '#processes/enter-process.ts';
-
-let recover: () => void = () => {};
-export function setRecovery(recovery: () => void): void {
-  recover = recovery;
-}
 
 export function main(_launch: LaunchRecord): never {
   ignoreSignals(SIGNAL.INT);
@@ -25,6 +20,6 @@ export function main(_launch: LaunchRecord): never {
     if (takeSignal(SIGNAL.TERM)) exitProcess(1);
     handleCommonInterrupts();
   });
-  recover();
+  startupXlog();
   exitProcess(0);
 }
