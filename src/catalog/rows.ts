@@ -16,6 +16,7 @@ interface Reader<T> {
 const elementsOf = (value: Datum): readonly Datum[] => (value as ArrayDatum).elements;
 const oid: Reader<Oid> = { text: (f) => Number(f) as Oid, datum: (d) => Number(d) as Oid };
 const int: Reader<number> = { text: (f) => Number(f), datum: (d) => Number(d) };
+const int8: Reader<bigint> = { text: (f) => BigInt(f ?? 0), datum: (d) => BigInt(d as number | bigint) };
 const bool: Reader<boolean> = { text: (f) => f === 't', datum: (d) => d === true };
 const text: Reader<string> = { text: (f) => f ?? '', datum: (d) => (d as string | null) ?? '' };
 const nullable: Reader<string | null> = { text: (f) => f, datum: (d) => d as string | null };
@@ -385,11 +386,11 @@ const pgInherits = { inhrelid: oid, inhparent: oid, inhseqno: int, inhdetachpend
 const pgSequence = {
   seqrelid: oid,
   seqtypid: oid,
-  seqstart: int,
-  seqincrement: int,
-  seqmax: int,
-  seqmin: int,
-  seqcache: int,
+  seqstart: int8,
+  seqincrement: int8,
+  seqmax: int8,
+  seqmin: int8,
+  seqcache: int8,
   seqcycle: bool,
 };
 const pgEnum = { oid, enumtypid: oid, enumsortorder: int, enumlabel: text };
