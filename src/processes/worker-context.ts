@@ -11,8 +11,10 @@ import { type BackgroundWorker, BGWORKER_BACKEND_DATABASE_CONNECTION } from '#bg
 import { processProcSignalBarrier } from '#storage/ipc/proc-signal.ts';
 import { reportSession } from '#stats/backend-status.ts';
 import { roleByName, roleByOid } from '#catalog/roles.ts';
-import { databaseByName } from '#catalog/syscache.ts';
+import { openDatabase, openSharedCatalogs } from '#catalog/session-database.ts';
+import { sessionIdentity } from '#catalog/session-identity.ts';
 import type { Oid } from '#base/ids.ts';
+import { commitTransactionCommand, setStatementTimestamp, startTransactionCommand } from '#transam/xact.ts';
 
 const BOOTSTRAP_SUPERUSER = 10 as Oid;
 
@@ -63,12 +65,18 @@ export function connectWorker(database: string | null, user: string | null, _fla
       message: 'database connection requirement not indicated during registration',
     });
   if (connected) report('ERROR', { message: 'a background worker can connect only once' });
+  setStatementTimestamp();
+  startTransactionCommand();
+  openSharedCatalogs();
   const role = user === null ? roleByOid(BOOTSTRAP_SUPERUSER) : roleByName(user);
   if (role === undefined)
     report('FATAL', { code: SQLSTATE.invalidAuthorizationSpecification, message: `role "${user}" does not exist` });
-  const row = database === null ? undefined : databaseByName(database);
-  if (database !== null && row === undefined)
-    report('FATAL', { code: SQLSTATE.undefinedDatabase, message: `database "${database}" does not exist` });
+  const row = database === null ? undefined : openDatabase(database);
+  sessionIdentity.userOid = role.oid;
+  sessionIdentity.userName = role.name;
+  sessionIdentity.sessionUserOid = role.oid;
+  sessionIdentity.sessionUserName = role.name;
+  commitTransactionCommand();
   connected = true;
   reportSession({
     databaseId: row?.oid ?? 0,

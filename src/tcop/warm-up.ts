@@ -10,7 +10,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { databaseByName } from '#catalog/syscache.ts';
 import { sendBackendKeyData, sendInitialParameters } from '#tcop/session.ts';
 import { makePort } from '#tcop/startup.ts';
-import { loadRoles, roleByName } from '#catalog/roles.ts';
+import { roleByName } from '#catalog/roles.ts';
 import { BACKEND } from '#libpq/messages.ts';
 import { Port, type SocketOperations } from '#libpq/port.ts';
 import { dropUnnamedStatement, execBind, execDescribe, execExecute, execParse } from '#tcop/extended-query.ts';
@@ -74,7 +74,6 @@ export function warmUp(): void {
   const nowhere = new Nowhere();
   const hooks = { waitForSocket: () => 'socket' as const, processReadInterrupt() {}, processWriteInterrupt() {} };
   const port = new Port(0, { family: 'unix', address: '', port: 0 }, undefined, nowhere, hooks);
-  loadRoles();
   parseStartupPacket(frontend([0, 3, 0, 0], 'user\0postgres\0database\0postgres\0\0'));
   resetSessionState(port);
   muteStatementLog(true);
