@@ -35,6 +35,7 @@ import '#adt/misc-pseudo-types.ts';
 import '#adt/numeric-functions.ts';
 import '#adt/oid.ts';
 import '#adt/pg-lsn.ts';
+import '#adt/pg-snapshot.ts';
 import '#adt/quote.ts';
 import '#adt/random.ts';
 import '#adt/record.ts';

@@ -3,29 +3,19 @@
 import type { Node } from '@pgsql/types';
 import { type Body, isTag } from '#parser/ast.ts';
 import type { QueryCompletion } from '#portal/command-tags.ts';
-import { report } from '#runtime/error/report.ts';
-import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { setConfigOptionExt } from '#runtime/guc/guc.ts';
+import { finishPreparedTransaction } from '#transam/two-phase.ts';
 import {
   beginTransactionBlock,
   defineSavepoint,
   endTransactionBlock,
+  prepareTransactionBlock,
   preventInTransactionBlock,
   releaseSavepoint,
   requireTransactionBlock,
   rollbackToSavepoint,
   userAbortTransactionBlock,
 } from '#transam/xact-block.ts';
-import { isTransactionBlock } from '#transam/xact.ts';
-
-/** Two-phase commit is settings-controlled, and the default setting refuses it. */
-function refusePrepared(): never {
-  return report('ERROR', {
-    code: SQLSTATE.objectNotInPrerequisiteState,
-    message: 'prepared transactions are disabled',
-    hint: 'Set max_prepared_transactions to a nonzero value.',
-  });
-}
 
 /** The value of an option of BEGIN as the parameter of the same name takes it. */
 function optionText(arg: Node | undefined): string {
@@ -75,29 +65,19 @@ export function runTransactionStatement(
       requireTransactionBlock(isTopLevel, 'ROLLBACK TO SAVEPOINT');
       rollbackToSavepoint(name);
       return;
-    case 'TRANS_STMT_PREPARE': {
-      // Ends the block whatever comes of it: a transaction that could not be prepared is rolled back.
-      const inBlock = isTransactionBlock();
-      if (endTransactionBlock(false) && inBlock) refusePrepared();
-      if (completion !== null) {
+    case 'TRANS_STMT_PREPARE':
+      if (!prepareTransactionBlock(stmt.gid ?? '') && completion !== null) {
         completion.tag = 'ROLLBACK';
         completion.rows = 0;
       }
       return;
-    }
     case 'TRANS_STMT_COMMIT_PREPARED':
       preventInTransactionBlock(isTopLevel, 'COMMIT PREPARED');
-      refuseUnknownPrepared(stmt.gid ?? '');
+      finishPreparedTransaction(stmt.gid ?? '', true);
       return;
     case 'TRANS_STMT_ROLLBACK_PREPARED':
       preventInTransactionBlock(isTopLevel, 'ROLLBACK PREPARED');
-      refuseUnknownPrepared(stmt.gid ?? '');
+      finishPreparedTransaction(stmt.gid ?? '', false);
       return;
   }
-}
-function refuseUnknownPrepared(gid: string): never {
-  return report('ERROR', {
-    code: SQLSTATE.undefinedObject,
-    message: `prepared transaction with identifier "${gid}" does not exist`,
-  });
 }

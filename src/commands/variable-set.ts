@@ -23,6 +23,7 @@ import {
 } from '#runtime/guc/guc.ts';
 import { gucEnvironment } from '#runtime/guc/hooks.ts';
 import { allParameters } from '#runtime/guc/records.ts';
+import { importSnapshot } from '#transam/snapshot-export.ts';
 import { warnNoTransactionBlock } from '#transam/xact-block.ts';
 
 const TEXT = 25 as Oid;
@@ -112,23 +113,8 @@ function setMulti(stmt: VariableSetStmt, isTopLevel: boolean): void {
         });
       }
       warnNoTransactionBlock(isTopLevel, 'SET TRANSACTION');
-      importSnapshotHook(argumentText(stmt.args![0]!, false));
+      importSnapshot(argumentText(stmt.args![0]!, false));
   }
-}
-
-let importSnapshotHook: (identifier: string) => void = (identifier) => {
-  const isolation = settings.transaction_isolation;
-  if (isolation !== 'serializable' && isolation !== 'repeatable read') {
-    report('ERROR', {
-      code: SQLSTATE.featureNotSupported,
-      message: 'a snapshot-importing transaction must have isolation level SERIALIZABLE or REPEATABLE READ',
-    });
-  }
-  report('ERROR', { code: SQLSTATE.invalidParameterValue, message: `invalid snapshot identifier: "${identifier}"` });
-};
-/** Whoever keeps exported snapshots takes SET TRANSACTION SNAPSHOT. */
-export function setSnapshotImport(importSnapshot: (identifier: string) => void): void {
-  importSnapshotHook = importSnapshot;
 }
 
 /** Runs a VariableSetStmt. */

@@ -8,7 +8,6 @@ import { registerBuiltins, registerSetBuiltins, type SetFunction } from '#adt/fm
 import { rowIterator, valueIterator } from '#functions/set-iterator.ts';
 
 const EMPTY_ROWS = [
-  'pg_prepared_xact',
   'pg_available_extensions',
   'pg_available_extension_versions',
   'pg_extension_update_paths',
@@ -27,12 +26,8 @@ for (const name of EMPTY_VALUES) sets[name] = () => valueIterator([]);
 registerSetBuiltins(sets);
 
 registerBuiltins({
-  // No transaction has written anything, so none has an id.
-  pg_current_xact_id_if_assigned: () => null,
   pg_partition_root: () => null,
-  // This server is no standby.
+  // Nothing streams WAL to this server.
   pg_last_wal_receive_lsn: () => null,
-  pg_last_wal_replay_lsn: () => null,
-  pg_last_xact_replay_timestamp: () => null,
   pg_stat_get_wal_receiver: () => null,
 });

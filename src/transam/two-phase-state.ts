@@ -145,14 +145,8 @@ export function markAsPrepared(entry: number): void {
   procArrayAdd(P.procNumber.get(mem, entry));
 }
 
-/** PREPARE TRANSACTION 'gid' begins. */
-export function markAsPreparing(
-  xid: TransactionId,
-  gid: string,
-  preparedAt: number,
-  owner: Oid,
-  localTransactionId: number,
-): number {
+/** What can be refused before anything is done. */
+export function checkMayPrepare(gid: string): void {
   if (Buffer.byteLength(gid) >= GID_SIZE)
     report('ERROR', {
       code: SQLSTATE.invalidParameterValue,
@@ -164,6 +158,17 @@ export function markAsPreparing(
       message: 'prepared transactions are disabled',
       hint: 'Set max_prepared_transactions to a nonzero value.',
     });
+}
+
+/** PREPARE TRANSACTION 'gid' begins. */
+export function markAsPreparing(
+  xid: TransactionId,
+  gid: string,
+  preparedAt: number,
+  owner: Oid,
+  localTransactionId: number,
+): number {
+  checkMayPrepare(gid);
   lwLockAcquire(twoPhaseLock(), 'exclusive');
   // Also those that are being prepared.
   for (const entry of preparedEntries())
@@ -178,8 +183,14 @@ export function markAsPreparing(
 
 /** Takes a prepared transaction for COMMIT or ROLLBACK PREPARED. */
 export function lockEntry(gid: string, user: Oid, isSuperuser: boolean): number {
+  const doesNotExist = (): never =>
+    report('ERROR', {
+      code: SQLSTATE.undefinedObject,
+      message: `prepared transaction with identifier "${gid}" does not exist`,
+    });
+  if (!attached()) doesNotExist();
   lwLockAcquire(twoPhaseLock(), 'exclusive');
-  for (const entry of attached() ? preparedEntries() : []) {
+  for (const entry of preparedEntries()) {
     if (P.valid.get(mem, entry) === 0 || P.gid.get(mem, entry) !== gid) continue;
     if (P.lockingBackend.get(mem, entry) !== 0)
       report('ERROR', {
@@ -205,10 +216,7 @@ export function lockEntry(gid: string, user: Oid, isSuperuser: boolean): number 
     return entry;
   }
   lwLockRelease(twoPhaseLock());
-  return report('ERROR', {
-    code: SQLSTATE.undefinedObject,
-    message: `prepared transaction with identifier "${gid}" does not exist`,
-  });
+  return doesNotExist();
 }
 
 /** After an error, or at the end of the process: what I was working on is free again. */

@@ -54,6 +54,7 @@ import {
 } from '#transam/two-phase-record.ts';
 import {
   atAbortTwoPhase,
+  checkMayPrepare,
   entryLsns,
   fillEntry,
   loadSubxids,
@@ -109,9 +110,10 @@ export function prepareCurrentTransaction(enterPrepareState: () => void): void {
       code: SQLSTATE.featureNotSupported,
       message: 'cannot PREPARE a transaction that has exported snapshots',
     });
-  const xid = getTopTransactionId();
   const gid = prepareGid ?? '';
   prepareGid = null;
+  checkMayPrepare(gid);
+  const xid = getTopTransactionId();
   holdInterrupts();
   enterPrepareState();
   if (!exitRegistered) {

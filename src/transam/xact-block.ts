@@ -4,7 +4,15 @@
  *  Counterpart: the *TransactionBlock() and *Savepoint() functions of src/backend/access/transam/xact.c */
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { currentState, isSubTransaction, isTransactionBlock, pushTransaction, xactFlags } from '#transam/xact.ts';
+import { setPrepareGid } from '#transam/two-phase.ts';
+import {
+  currentState,
+  isSubTransaction,
+  isTransactionBlock,
+  pushTransaction,
+  topLevelState,
+  xactFlags,
+} from '#transam/xact.ts';
 import type { TransactionState } from '#transam/xact-state.ts';
 
 const unexpected = (where: string, s: TransactionState): never =>
@@ -125,6 +133,17 @@ export function endTransactionBlock(chain: boolean): boolean {
   }
   s.chain = chain;
   return result;
+}
+
+/** PREPARE TRANSACTION. True if the transaction will be prepared at the end of the command; otherwise it is over. */
+export function prepareTransactionBlock(gid: string): boolean {
+  if (!endTransactionBlock(false)) return false;
+  const top = topLevelState();
+  // Outside a block there is nothing to prepare, and the warning has been given.
+  if (top.blockState !== 'end') return false;
+  setPrepareGid(gid);
+  top.blockState = 'prepare';
+  return true;
 }
 
 /** Marks every level for rollback and returns the top. */

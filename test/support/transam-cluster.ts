@@ -16,7 +16,13 @@ import { predicateShmem } from '#storage/lmgr/predicate-table.ts';
 import { joinProcArray, procArrayAdd } from '#transam/proc-array.ts';
 import { procArrayEndTransaction } from '#transam/proc-array-end.ts';
 import { TRANSAM_SHMEM } from '#transam/shmem.ts';
-import { bootStrapTransam, finishStartupTransam, loadCheckPointCounters, startupTransam, startupTransamLogs } from '#transam/startup.ts';
+import {
+  bootStrapTransam,
+  finishStartupTransam,
+  loadCheckPointCounters,
+  startupTransam,
+  startupTransamLogs,
+} from '#transam/startup.ts';
 import { transactionIdAbortTree, transactionIdCommitTree } from '#transam/transam.ts';
 import { getNewTransactionId } from '#transam/xid-generator.ts';
 import { controlFile } from '#wal/control-file.ts';

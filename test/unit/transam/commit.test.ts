@@ -14,7 +14,14 @@ import { logStandbySnapshot } from '#transam/standby-log.ts';
 import { multixactRmgr } from '#transam/multixact-redo.ts';
 import { setTransactionClock } from '#transam/timestamps.ts';
 import { transactionIdDidAbort, transactionIdDidCommit } from '#transam/transam.ts';
-import { beginTransactionBlock, defineSavepoint, endTransactionBlock, releaseSavepoint, rollbackToSavepoint, userAbortTransactionBlock } from '#transam/xact-block.ts';
+import {
+  beginTransactionBlock,
+  defineSavepoint,
+  endTransactionBlock,
+  releaseSavepoint,
+  rollbackToSavepoint,
+  userAbortTransactionBlock,
+} from '#transam/xact-block.ts';
 import { xactHooks } from '#transam/xact-hooks.ts';
 import { xactRmgr } from '#transam/xact-redo.ts';
 import {
