@@ -6,33 +6,50 @@
 import type { Oid } from '#base/ids.ts';
 import { forgetOnChange } from '#catalog/catalog-change.ts';
 import { RELATION } from '#catalog/oids.ts';
-import { type Membership, parseRoleFile, type Role, type RoleFile } from '#catalog/roles-file.ts';
 import { type AuthidRow, store } from '#catalog/rows.ts';
-import { databaseAccess, sessionIdentity } from '#catalog/session-identity.ts';
+import { sessionIdentity } from '#catalog/session-identity.ts';
 import { isMd5Secret, md5Response, md5Secret } from '#libpq/md5-password.ts';
 import { buildScramSecret, parseScramSecret, scramVerifyPlain } from '#libpq/scram.ts';
 import { currentTimestamp } from '#platform/clock.ts';
-import { readTextFile } from '#platform/file-system.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { gucEnvironment } from '#runtime/guc/hooks.ts';
 
-export type { Membership, Role };
-
-// ── the flat file that roles are read from until sessions open the shared catalogs ──────────────────────────────────
-
-/** Relative to the data directory, which every process has as its working directory. */
-export const ROLE_FILE = 'global/pg_auth';
-let file: RoleFile | undefined;
-export function setRoles(roles: RoleFile): void {
-  file = roles;
+export interface Role {
+  readonly oid: Oid;
+  readonly name: string;
+  readonly superuser: boolean;
+  readonly inherit: boolean;
+  readonly createRole: boolean;
+  readonly createDb: boolean;
+  readonly canLogin: boolean;
+  readonly replication: boolean;
+  readonly bypassRls: boolean;
+  /** -1: no limit. */
+  readonly connectionLimit: number;
+  /** The stored form of the password; null without one. */
+  readonly secret: string | null;
+  /** TimestampTz (microseconds since 2000), Infinity, or null. */
+  readonly validUntil: number | null;
 }
-/** Start of the server: a missing or damaged file is an error to the caller. */
-export function loadRoles(path: string = ROLE_FILE): void {
-  setRoles(parseRoleFile(readTextFile(path)));
+export interface Membership {
+  readonly role: Oid;
+  readonly member: Oid;
+  readonly grantor: Oid;
+  readonly adminOption: boolean;
 }
-const fromFile = (): RoleFile | undefined => (databaseAccess.shared ? undefined : file);
+/** All roles of a cluster that has no tables. */
+export interface GivenRoles {
+  readonly roles: readonly Role[];
+  readonly memberships: readonly Membership[];
+}
+
+let given: GivenRoles | undefined;
+/** For programs that have no data directory (tests): these are the roles. */
+export function setRoles(roles: GivenRoles | undefined): void {
+  given = roles;
+}
 
 // ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -59,18 +76,16 @@ function roleOfRow(row: AuthidRow): Role {
   return role;
 }
 export function roleByName(name: string): Role | undefined {
-  const given = fromFile();
   if (given !== undefined) return given.roles.find((role) => role.name === name);
   const row = store.authid.by('rolname', name)[0];
   return row === undefined ? undefined : roleOfRow(row);
 }
 export function roleByOid(oid: Oid): Role | undefined {
-  const given = fromFile();
   if (given !== undefined) return given.roles.find((role) => role.oid === oid);
   const row = store.authid.byOid(oid);
   return row === undefined ? undefined : roleOfRow(row);
 }
-export const allRoles = (): Iterable<Role> => fromFile()?.roles ?? store.authid.all().map(roleOfRow);
+export const allRoles = (): Iterable<Role> => given?.roles ?? store.authid.all().map(roleOfRow);
 const membershipOfRow = (row: { roleid: Oid; member: Oid; grantor: Oid; admin_option: boolean }): Membership => ({
   role: row.roleid,
   member: row.member,
@@ -78,12 +93,11 @@ const membershipOfRow = (row: { roleid: Oid; member: Oid; grantor: Oid; admin_op
   adminOption: row.admin_option,
 });
 export const allMemberships = (): readonly Membership[] =>
-  fromFile()?.memberships ?? store.authMembers.all().map(membershipOfRow);
+  given?.memberships ?? store.authMembers.all().map(membershipOfRow);
 /** The roles that this one is a direct member of. */
 const rolesAbove = (member: Oid): readonly Oid[] =>
-  fromFile()
-    ?.memberships.filter((m) => m.member === member)
-    .map((m) => m.role) ?? store.authMembers.by('member', member).map((row) => row.roleid);
+  given?.memberships.filter((m) => m.member === member).map((m) => m.role) ??
+  store.authMembers.by('member', member).map((row) => row.roleid);
 
 /** get_role_oid(): undefined only if `missingOk`. */
 export function getRole(name: string, missingOk: true): Role | undefined;
@@ -102,7 +116,6 @@ forgetOnChange([RELATION.pgAuthid], () => {
 });
 /** Asked all the time, also where no catalog can be read (between transactions): the last answer holds until then. */
 export function isSuperuserOid(oid: Oid): boolean {
-  const given = fromFile();
   if (given !== undefined) return given.roles.find((role) => role.oid === oid)?.superuser ?? false;
   if (oid === lastAsked && isLastValid) return lastAnswer;
   const role = roleByOid(oid);

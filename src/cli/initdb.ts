@@ -20,7 +20,6 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { authFileText, superuserSecret } from '#cli/auth-file.ts';
 import { CommandLineError } from '#cli/getopt.ts';
 import { writeCatalogs } from '#cli/initdb-catalogs.ts';
 import {
@@ -36,6 +35,7 @@ import type { InitdbOptions } from '#cli/initdb-options.ts';
 import { InitdbError, LOCALE_CATEGORIES, readInitdbOptions } from '#cli/initdb-options.ts';
 import { packageFolder, PG_MAJOR, programPath, readSample, versionLine } from '#cli/package-folder.ts';
 import { passwordFromFile, passwordFromTerminal } from '#cli/password.ts';
+import { superuserSecret } from '#cli/superuser-secret.ts';
 import { errorCode, reasonOf } from '#cli/system-error.ts';
 import { systemTimeZone } from '#cli/time-zone.ts';
 
@@ -316,7 +316,6 @@ class Initialization {
     const { options } = this;
     const method = usesMd5(options) ? 'md5' : 'scram-sha-256';
     const { dataDirectory } = options;
-    this.write('global/pg_auth', authFileText(options.user, this.password, method));
     const choices = {
       superuser: options.user,
       secret: superuserSecret(options.user, this.password, method),

@@ -1,5 +1,5 @@
 /** The two drivers of the Node world against the server, and every way to prove who one is. */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import postgres from 'postgres';
@@ -170,8 +170,12 @@ describe.each(PROCESS_MODELS)('process_model = %s', (model) => {
         [16388, 'rejected', ''],
         [16389, 'unlisted', ''],
       ];
-      for (const [oid, name, secret] of roles)
-        appendFileSync(join(cluster.dataDirectory, 'global/pg_auth'), `${oid} "${name}" "il" -1 "${secret}" ""\n`);
+      for (const [oid, name, secret] of roles) {
+        const stored = secret === '' ? 'null' : `'${secret}'`;
+        cluster.psql(
+          `insert into pg_authid values (${oid}, '${name}', false, true, false, false, true, false, false, -1, ${stored}, null)`,
+        );
+      }
       const hba = join(cluster.dataDirectory, 'pg_hba.conf');
       expect(readFileSync(hba, 'utf8')).toContain('trust');
       writeFileSync(

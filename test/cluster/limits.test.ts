@@ -1,6 +1,4 @@
 /** No more connections than agreed: who is refused with which words, and that a stampede leaves nothing behind. */
-import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Cluster, PROCESS_MODELS, waitFor } from '../support/cluster.ts';
 import { scalar } from '../support/session.ts';
@@ -33,14 +31,12 @@ describe.each(PROCESS_MODELS)('process_model = %s', (model) => {
   beforeAll(async () => {
     cluster = await Cluster.create({
       model,
-      start: false,
       conf: [`max_connections = ${MAX}`, `superuser_reserved_connections = ${RESERVED}`],
     });
-    appendFileSync(
-      join(cluster.dataDirectory, 'global/pg_auth'),
-      '16384 "alice" "il" -1 "" ""\n16385 "bob" "il" 2 "" ""\n16386 "carl" "i" -1 "" ""\n',
-    );
-    await cluster.start();
+    const role = (oid: number, name: string, canLogin: boolean, limit: number): string =>
+      `(${oid}, '${name}', false, true, false, false, ${canLogin}, false, false, ${limit}, null, null)`;
+    const roles = [role(16384, 'alice', true, -1), role(16385, 'bob', true, 2), role(16386, 'carl', false, -1)];
+    cluster.psql(`insert into pg_authid values ${roles.join(', ')}`);
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.close();

@@ -6,7 +6,6 @@ import '#parser/type-string.ts';
 import type { Datum } from '#adt/datum.ts';
 import { builtin, typeInfo } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
-import { openCatalog } from '#catalog/catalog-relation.ts';
 import { factTable } from '#catalog/facts.ts';
 import { formatTypeWithTypmod } from '#catalog/format-type.ts';
 import { findRelation, functionCandidates, splitIdentifiers } from '#catalog/namespace.ts';
@@ -39,13 +38,6 @@ const complaint = (work: () => unknown): string => {
   }
   return 'no error';
 };
-function rowsOf(relid: number): Datum[][] {
-  const scan = openCatalog(relid as Oid);
-  const rows: Datum[][] = [];
-  for (let row = scan.next(); row !== null; row = scan.next()) rows.push([...row]);
-  return rows;
-}
-
 describe('facts', () => {
   it('are as many as in a fresh cluster of PostgreSQL 15', () => {
     const counts = (
@@ -86,27 +78,6 @@ describe('facts', () => {
 
   it('keep default arguments as SQL', () => {
     expect(functionArgumentDefault(2739 as Oid, 1)).toBe('true');
-  });
-});
-
-describe('catalog relations', () => {
-  it('show rows in attribute order with typed values', () => {
-    const row = rowsOf(1259).find((r) => r[0] === 1259)!;
-    expect(row.slice(0, 4)).toEqual([1259, 'pg_class', 11, 83]);
-    expect(row[13]).toBe(true);
-    expect(row[30]).toMatchObject({
-      kind: 'array',
-      elementType: TYPE.aclitem,
-      elements: ['postgres=arwdDxt/postgres', '=r/postgres'],
-    });
-  });
-
-  it('are empty where nothing was ever made', () => {
-    expect(rowsOf(2604)).toEqual([]);
-  });
-
-  it('take roles from the role file', () => {
-    expect(rowsOf(1260).map((r) => r[1])).toContain('postgres');
   });
 });
 

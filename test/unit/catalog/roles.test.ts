@@ -12,7 +12,6 @@ import {
   setRoles,
   verifyPlainPassword,
 } from '#catalog/roles.ts';
-import { formatRoleFile, formatValidity, initialRoles, parseRoleFile } from '#catalog/roles-file.ts';
 
 const role = (oid: number, name: string, more: Partial<Role> = {}): Role => ({
   oid: oid as Oid,
@@ -28,17 +27,6 @@ const role = (oid: number, name: string, more: Partial<Role> = {}): Role => ({
   secret: null,
   validUntil: null,
   ...more,
-});
-
-test('the file reads back what was written, quotes and all', () => {
-  const file = initialRoles('po"st', 'md5abc');
-  const odd = role(20_000, 'a b', { connectionLimit: 3, validUntil: 123_456, createDb: true, inherit: false });
-  const all = { roles: [...file.roles, odd], memberships: file.memberships };
-  expect(parseRoleFile(formatRoleFile(all))).toEqual(all);
-  expect(formatRoleFile(all)).toContain('10 "po""st" "sirdlpb" -1 "md5abc" ""\n');
-  expect(formatRoleFile(all)).toContain('20000 "a b" "dl" 3 "" "2000-01-01 00:00:00.123456+00"\n');
-  expect(formatValidity(Number.POSITIVE_INFINITY)).toBe('infinity');
-  expect(() => parseRoleFile('10 "x" "s" -1 ""\n')).toThrow('line 1 of global/pg_auth is damaged');
 });
 
 test('membership is transitive, privileges stop at NOINHERIT, superusers are members of all', () => {

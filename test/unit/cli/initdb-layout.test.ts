@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { authFileText } from '#cli/auth-file.ts';
+import { superuserSecret } from '#cli/superuser-secret.ts';
 import { configuredValues, fillConfiguration, fillHba, usesMd5, walSize } from '#cli/initdb-layout.ts';
 import type { InitdbOptions } from '#cli/initdb-options.ts';
 import { readInitdbOptions } from '#cli/initdb-options.ts';
 import { readSample } from '#cli/package-folder.ts';
-import { parseRoleFile } from '#catalog/roles-file.ts';
 import { parseScramSecret, scramVerifyPlain } from '#libpq/scram.ts';
 
 const options = (...argv: string[]): InitdbOptions => {
@@ -61,22 +60,11 @@ describe('configuration files of a new cluster', () => {
   });
 });
 
-describe('global/pg_auth of a new cluster', () => {
-  const superuser = (text: string): { name: string; secret: string | null; superuser: boolean } => {
-    const role = parseRoleFile(text).roles.find(({ oid }) => oid === 10);
-    if (role === undefined) throw new Error('no bootstrap superuser');
-    return role;
-  };
-  it('has a superuser without a password unless one is given', () => {
-    expect(superuser(authFileText('a "b"', undefined, 'scram-sha-256'))).toMatchObject({
-      name: 'a "b"',
-      secret: null,
-      superuser: true,
-    });
-  });
-  it('stores the password as a SCRAM secret or as md5', () => {
-    const scram = parseScramSecret(superuser(authFileText('a', 'secret', 'scram-sha-256')).secret ?? '');
+describe('the stored password of the superuser', () => {
+  it('is none unless one is given, else a SCRAM secret or md5', () => {
+    expect(superuserSecret('a', undefined, 'scram-sha-256')).toBeNull();
+    const scram = parseScramSecret(superuserSecret('a', 'secret', 'scram-sha-256') ?? '');
     expect(scram !== undefined && scramVerifyPlain(scram, 'secret')).toBe(true);
-    expect(superuser(authFileText('a', 'secret', 'md5')).secret).toMatch(/^md5[0-9a-f]{32}$/);
+    expect(superuserSecret('a', 'secret', 'md5')).toMatch(/^md5[0-9a-f]{32}$/);
   });
 });

@@ -7,7 +7,6 @@ import type { ArrayDatum, Datum } from '#adt/datum.ts';
 import { builtin } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
 import { setRoles } from '#catalog/roles.ts';
-import { initialRoles } from '#catalog/roles-file.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { alterSystem } from '#commands/alter-system.ts';
 import { setVariable, showVariable } from '#commands/variable-set.ts';
@@ -24,6 +23,7 @@ import {
   settings,
 } from '#runtime/guc/guc.ts';
 import { atEoxactGuc, atStartGuc } from '#runtime/guc/guc-stack.ts';
+import { initialRoles } from '../../support/given-roles.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'alter-system-'));
 afterAll(() => rmSync(root, { recursive: true }));

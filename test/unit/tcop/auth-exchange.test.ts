@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Oid } from '#base/ids.ts';
 import { encryptPassword, setRoles } from '#catalog/roles.ts';
-import { initialRoles } from '#catalog/roles-file.ts';
 import { md5Response } from '#libpq/md5-password.ts';
 import { type ErrorFields, reportHooks } from '#runtime/error/report.ts';
 import { AUTH_REQUEST, type AuthConnection, authenticateClient, sessionRole } from '#tcop/auth-exchange.ts';
 import type { HbaLine } from '#tcop/hba-parse.ts';
 import { parseHbaLine } from '#tcop/hba-parse.ts';
 import { tokenizeText } from '#tcop/hba-tokens.ts';
+import { initialRoles } from '../../support/given-roles.ts';
 
 let fatal: ErrorFields | undefined;
 reportHooks.emit = (level, fields) => {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Oid } from '#base/ids.ts';
 import { setRoles } from '#catalog/roles.ts';
-import { initialRoles } from '#catalog/roles-file.ts';
 import { builtin } from '#adt/fmgr.ts';
 import { type ErrorFields, type Level, reportHooks } from '#runtime/error/report.ts';
 import { setConfigOption } from '#runtime/guc/guc.ts';
@@ -13,6 +12,7 @@ import '#tcop/hba-functions.ts';
 import { parseHbaLine } from '#tcop/hba-parse.ts';
 import { tokenizeText } from '#tcop/hba-tokens.ts';
 import { checkUserMap, loadIdent } from '#tcop/ident.ts';
+import { initialRoles } from '../../support/given-roles.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'hba-'));
 afterAll(() => rmSync(root, { recursive: true }));
