@@ -14,7 +14,9 @@ import {
 } from '#storage/lmgr/predicate-status.ts';
 
 const INT4 = 23;
-const vxid = (backendId: number, localTransactionId: number): string => `${backendId | 0}/${localTransactionId}`;
+/** InvalidBackendId is -1: of a transaction that was prepared before a restart. */
+const vxid = (backendId: number, localTransactionId: number): string =>
+  `${backendId === 0 ? -1 : backendId | 0}/${localTransactionId}`;
 
 /** Columns database to objsubid. */
 function columnsOf(tag: LockTag): Datum[] {
