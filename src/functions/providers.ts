@@ -11,10 +11,8 @@ export const sessionProviders: {
   currentQuery: () => string | null;
   client: () => ClientAddress | null;
   server: () => ClientAddress | null;
-  inRecovery: () => boolean;
 } = {
   currentQuery: () => null,
   client: () => null,
   server: () => null,
-  inRecovery: () => false,
 };

@@ -7,6 +7,7 @@ import { type ClientAddress, sessionProviders } from '#functions/providers.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
 import { VERSION_TEXT } from '#runtime/version.ts';
+import { recoveryInProgress } from '#wal/recovery-state.ts';
 
 /** Link-local addresses may carry a zone, which inet has no room for. */
 function inetOf(peer: ClientAddress | null): Datum {
@@ -21,7 +22,7 @@ registerBuiltins({
   pg_backend_pid: () => myProcess.pid,
   pg_postmaster_start_time: () => serverFacts.postmasterStartTime,
   pg_conf_load_time: () => serverFacts.configLoadTime,
-  pg_is_in_recovery: () => sessionProviders.inRecovery(),
+  pg_is_in_recovery: () => recoveryInProgress(),
   pg_jit_available: () => false,
   inet_client_addr: () => inetOf(sessionProviders.client()),
   inet_client_port: () => portOf(sessionProviders.client()),

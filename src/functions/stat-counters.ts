@@ -84,7 +84,7 @@ registerBuiltins(table);
 
 /** Since when the zeros count. */
 const since = (): number => serverFacts.postmasterStartTime;
-const [INT8, TEXT, FLOAT8, TIMESTAMPTZ, NUMERIC] = [20, 25, 701, 1184, 1700] as const;
+const [INT8, TEXT, TIMESTAMPTZ] = [20, 25, 1184] as const;
 
 function record(columns: readonly (readonly [name: string, type: number, value: Datum])[]): RecordDatum {
   return {
@@ -95,7 +95,6 @@ function record(columns: readonly (readonly [name: string, type: number, value: 
     values: columns.map(([, , value]) => value),
   };
 }
-const NUMERIC_ZERO: Datum = { kind: 'numeric', unscaled: 0n, scale: 0, special: 0 };
 const SLRUS = [
   'CommitTs',
   'MultiXactMember',
@@ -116,18 +115,6 @@ registerBuiltins({
       ['failed_count', INT8, 0],
       ['last_failed_wal', TEXT, null],
       ['last_failed_time', TIMESTAMPTZ, null],
-      ['stats_reset', TIMESTAMPTZ, since()],
-    ]),
-  pg_stat_get_wal: () =>
-    record([
-      ['wal_records', INT8, 0],
-      ['wal_fpi', INT8, 0],
-      ['wal_bytes', NUMERIC, NUMERIC_ZERO],
-      ['wal_buffers_full', INT8, 0],
-      ['wal_write', INT8, 0],
-      ['wal_sync', INT8, 0],
-      ['wal_write_time', FLOAT8, 0],
-      ['wal_sync_time', FLOAT8, 0],
       ['stats_reset', TIMESTAMPTZ, since()],
     ]),
   // Nothing is cached within a transaction, so there is nothing to forget.

@@ -22,7 +22,8 @@ let localInsertAllowed = -1;
 /** True until the startup process has opened the log for writing. A full barrier stands between the answer "no" and what
  *  the caller reads next. */
 export function recoveryInProgress(): boolean {
-  if (!localRecoveryInProgress) return false;
+  // A program without shared memory has no log to recover.
+  if (!localRecoveryInProgress || walAt.ctl < 0) return false;
   localRecoveryInProgress = WalCtl.recoveryState.load(mem, walAt.ctl) !== RECOVERY_STATE.done;
   return localRecoveryInProgress;
 }
