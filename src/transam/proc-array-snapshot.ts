@@ -7,6 +7,7 @@
  *  Cost: reuse 100 ns; else about 20 ns a member (test/bench/micro/transam/snapshot.bench.ts).
  *  Counterpart: GetSnapshotData() of src/backend/storage/ipc/procarray.c */
 import type { TransactionId } from '#base/ids.ts';
+import { FIRST_NORMAL_XID } from '#base/xid.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { mainLWLock } from '#shm/lwlock-array.ts';
@@ -42,8 +43,17 @@ function makeRoom(snapshot: Snapshot): void {
   snapshot.subxip = new Uint32Array((MAX_CACHED_SUBXIDS + 1) * max);
 }
 
+/** A program that takes part in no ProcArray (the postmaster before its first fork, a tool) sees what has always been. */
+function snapshotOfNobody(snapshot: Snapshot): Snapshot {
+  snapshot.xmin = FIRST_NORMAL_XID;
+  snapshot.xmax = FIRST_NORMAL_XID;
+  finish(snapshot, FIRST_NORMAL_XID);
+  return snapshot;
+}
+
 /** Fills a static snapshot. */
 export function getSnapshotData(snapshot: Snapshot): Snapshot {
+  if (myProcess.procNumber < 0) return snapshotOfNobody(snapshot);
   if (snapshot.xip.length === 0) makeRoom(snapshot);
   const cache = variableCacheAt();
   const lock = mainLWLock('ProcArray');
@@ -124,7 +134,7 @@ function finish(snapshot: Snapshot, xmin: TransactionId): void {
   snapshot.activeCount = 0;
   snapshot.regdCount = 0;
   snapshot.copied = false;
-  if (!oldSnapshotsExpire()) return;
+  if (!oldSnapshotsExpire() || myProcess.procNumber < 0) return;
   snapshot.lsn = getXLogInsertRecPtr();
   snapshot.whenTaken = now();
 }

@@ -128,7 +128,7 @@ export function commandCounterIncrement(): void {
   snapshotSetCommandId(xactStack.commandId);
   callbacks.callAtCommandEnd();
 }
-const inRecoveryNow = (): boolean => transamAttached() && recoveryInProgress();
+const inRecoveryNow = (): boolean => myProcess.procNumber >= 0 && transamAttached() && recoveryInProgress();
 
 registerCharacteristicChecks({
   inTransaction: isTransactionState,

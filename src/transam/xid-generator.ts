@@ -17,6 +17,7 @@ import {
   xidOfFull,
   xidPrecedes,
 } from '#base/xid.ts';
+import { assert } from '#base/assert.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
@@ -90,6 +91,7 @@ function warnOfWraparound(name: string | null, db: Oid, left: number): void {
 
 /** The next xid, for my transaction or a subtransaction of it. */
 export function getNewTransactionId(isSub: boolean): FullTransactionId {
+  assert(myProcess.procNumber >= 0, 'a transaction that writes has a PGPROC');
   const me = procAt(myProcess.procNumber);
   if (bootstrapMode) {
     publishXid(me, BOOTSTRAP_XID);
