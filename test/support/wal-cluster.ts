@@ -47,6 +47,9 @@ export function openWalCluster(
     checksums?: boolean;
     /** What the test needs besides. */
     subsystems?: readonly ShmemSubsystem[];
+    /** Processes, and a mapping that they share. */
+    clients?: number;
+    map?: (bytes: number) => void;
   } = {},
 ): WalCluster {
   const home = process.cwd();
@@ -73,10 +76,11 @@ export function openWalCluster(
   readControlFile();
   resetShmemRequests();
   const prepared = Number(options.settings?.['max_prepared_transactions'] ?? 0);
-  setProcCounts({ client: 2, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0, prepared });
-  mapLocalMemory(64 << 20);
+  setProcCounts({ client: options.clients ?? 2, autovacuum: 0, bgworker: 0, walsender: 0, auxiliary: 0, prepared });
   const subsystems = [...SUBSYSTEMS, ...(options.subsystems ?? [])];
   for (const subsystem of subsystems) subsystem.request();
+  if (options.map === undefined) mapLocalMemory(64 << 20);
+  else options.map(requestedShmemSize());
   initShmemHeader(requestedShmemSize(), 1, 1);
   for (const subsystem of subsystems) subsystem.init();
   startAfterLastRecord();
