@@ -153,12 +153,10 @@ export function fastPathTransfer(tag: LockTag, hash: number): boolean {
   const total = totalProcs();
   for (let proc = 0; proc < total; proc++) {
     const at = procAt(proc);
+    // Slots tell the relation only: its database is the process's. Looked at without its LWLock: whoever has noted a lock
+    // read the counter as zero, before we raised it, and had set its database before that.
+    if (PgProc.databaseId.get(mem, at) !== tag.field1 || PgProc.pid.load(mem, at) === 0) continue;
     lwLockAcquire(at + FP_LOCK, 'exclusive');
-    // Slots tell the relation only: its database is the process's.
-    if (PgProc.databaseId.get(mem, at) !== tag.field1) {
-      lwLockRelease(at + FP_LOCK);
-      continue;
-    }
     for (let slot = 0; slot < FAST_PATH_SLOTS; slot++) {
       const modes = mem.u8[at + MODES + slot]!;
       if (modes === 0 || mem.view.getUint32(at + RELATIONS + 4 * slot, true) !== relation) continue;

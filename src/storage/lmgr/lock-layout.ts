@@ -21,7 +21,7 @@ export const LockTagBytes = struct('LockTag', 16, {
 
 export const Lock = struct('Lock', 144, {
   tag: bytes(16),
-  hash: u32(),
+  hash: i32(),
   hashNext: u32(),
   /** Modes granted, modes awaited. */
   grantMask: i32(),

@@ -104,7 +104,8 @@ export function lockTagHash(f1: number, f2: number, f3: number, f4: number, type
   h = Math.imul((h ^ (h >>> 15)) + f2, 0xc2b2ae35);
   h = Math.imul((h ^ (h >>> 13)) + f3, 0x27d4eb2f);
   h = Math.imul((h ^ (h >>> 15)) + (f4 | (type << 16) | (method << 24)), 0x165667b1);
-  return (h ^ (h >>> 16)) >>> 0;
+  // Signed, so that it stays a small integer.
+  return h ^ (h >>> 16);
 }
 
 /** As error texts name it. */
