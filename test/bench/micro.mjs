@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, serverFlags } from '../soak/processes.mjs';
 
-export const MICRO_BENCHES = ['shm/lwlock', 'shm/latch', 'storage/buffer', 'storage/lock'];
+export const MICRO_BENCHES = ['shm/lwlock', 'shm/latch', 'storage/buffer', 'storage/lock', 'transam/snapshot'];
 
 /** The list of {name, value, unit, note} that it printed. Runs under the server's own flags. */
 export function runMicro(name, more = []) {

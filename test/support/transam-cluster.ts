@@ -39,8 +39,8 @@ export const TRANSAM_FOLDERS = [
   'pg_serial',
 ];
 
-export function openTransamCluster(settings: Record<string, string> = {}): WalCluster {
-  const cluster = openWalCluster({ settings, subsystems: TRANSAM_TEST_SUBSYSTEMS });
+export function openTransamCluster(settings: Record<string, string> = {}, clients = 2): WalCluster {
+  const cluster = openWalCluster({ settings, subsystems: TRANSAM_TEST_SUBSYSTEMS, clients });
   for (const folder of TRANSAM_FOLDERS) mkdirSync(folder);
   resetExitCallbacks();
   resetInterruptHoldoffs();
