@@ -49,6 +49,16 @@ const WRITES_PER_ABSORB = 1000;
 
 const nowSeconds = (): number => monotonicMs() / 1000;
 
+/** What is done, and at the end; tests put in their own. */
+export interface CheckpointWork {
+  checkpoint(flags: number): boolean;
+  shutdown(): void;
+}
+let work: CheckpointWork = { checkpoint: performCheckpoint, shutdown: shutdownXlog };
+export function setCheckpointWork(next: CheckpointWork): void {
+  work = next;
+}
+
 let lastCheckpoint = 0;
 let lastSwitch = 0;
 /** Of the running checkpoint, for its pacing. */
@@ -113,7 +123,7 @@ function makeCheckpoint(cause: number): void {
     startPosition = walPosition();
     cachedElapsed = 0;
     active = true;
-    const performed = performCheckpoint(flags);
+    const performed = work.checkpoint(flags);
     // Files of dropped relations must not stay open for ever.
     smgrCloseAll();
     failed = false;
@@ -135,7 +145,7 @@ function warnOfFrequency(seconds: number): void {
 function shutDown(): never {
   report('LOG', { message: 'shutting down' });
   countCheckpointStart(false);
-  shutdownXlog();
+  work.shutdown();
   exitProcess(0);
 }
 
