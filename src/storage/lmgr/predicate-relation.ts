@@ -5,6 +5,8 @@ export interface PredicateRelation {
   readonly oid: number;
   readonly isShared: boolean;
   readonly persistence: 'p' | 'u' | 't';
+  /** pg_class.relkind. */
+  readonly kind: string;
   /** Of an index, null for others. */
   readonly index: { readonly heapRelid: number } | null;
 }
@@ -19,6 +21,6 @@ export interface PredicateSnapshot {
 }
 
 const FIRST_UNPINNED_OBJECT_ID = 12_000;
-/** Temporary and system relations take no part. */
+/** Temporary and system relations take no part, nor do materialized views. */
 export const predicateLockingNeeded = (relation: PredicateRelation): boolean =>
-  relation.oid >= FIRST_UNPINNED_OBJECT_ID && relation.persistence !== 't';
+  relation.oid >= FIRST_UNPINNED_OBJECT_ID && relation.persistence !== 't' && relation.kind !== 'm';

@@ -35,8 +35,8 @@ import {
 } from '#storage/lmgr/predicate-two-phase.ts';
 import { openLockFixture } from '../../../support/lock-fixture.ts';
 
-const TABLE = { oid: 20_000, isShared: false, persistence: 'p', index: null } as const;
-const INDEX = { oid: 20_001, isShared: false, persistence: 'p', index: { heapRelid: 20_000 } } as const;
+const TABLE = { oid: 20_000, isShared: false, persistence: 'p', kind: 'r', index: null } as const;
+const INDEX = { oid: 20_001, isShared: false, persistence: 'p', kind: 'i', index: { heapRelid: 20_000 } } as const;
 const ROWS_PER_PAGE = 4;
 const tidOf = (row: number): number => Math.floor(row / ROWS_PER_PAGE) * 65_536 + (row % ROWS_PER_PAGE) + 1;
 const blockOf = (row: number): number => Math.floor(row / ROWS_PER_PAGE);
