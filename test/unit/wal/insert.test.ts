@@ -69,7 +69,8 @@ const readAll = (from: number): { reader: WalReader; read: { lsn: number; rmid: 
   const reader = new WalReader(new FileWalSource(1), controlFile.systemIdentifier);
   reader.beginRead(from as Lsn);
   const read = [];
-  for (let r = reader.read(); r !== null; r = reader.read()) read.push({ lsn: r.lsn, rmid: r.rmid, length: r.mainLength });
+  for (let r = reader.read(); r !== null; r = reader.read())
+    read.push({ lsn: r.lsn, rmid: r.rmid, length: r.mainLength });
   return { reader, read };
 };
 
