@@ -6,16 +6,23 @@
  *  Counterpart: the parts of StartupXLOG(), BootStrapXLOG() that concern transactions, src/backend/access/transam/xlog.c */
 import { xidOfFull, xidRetreat } from '#base/xid.ts';
 import type { FullTransactionId, TransactionId } from '#base/ids.ts';
+import { report } from '#runtime/error/report.ts';
 import { mainLWLock } from '#shm/lwlock-array.ts';
 import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { mem } from '#shm/memory.ts';
+import { virtualXactLockTableCleanup, virtualXactLockTableInsert } from '#storage/lmgr/virtual-xact.ts';
 import { bootStrapClog, startupClog, trimClog } from '#transam/clog.ts';
 import { completeCommitTsInitialization, setCommitTsLimit, startupCommitTs } from '#transam/commit-ts.ts';
 import { resetGlobalVis } from '#transam/global-vis-horizons.ts';
-import { procArrayApplyRecoveryInfo } from '#transam/known-assigned-xids.ts';
+import {
+  expireAllKnownAssignedTransactionIds,
+  procArrayApplyRecoveryInfo,
+  procArrayInitRecovery,
+} from '#transam/known-assigned-xids.ts';
 import { setMultiXactIdLimit } from '#transam/multixact-limits.ts';
 import { bootStrapMultiXact, multiXactSetNextMXact, startupMultiXact, trimMultiXact } from '#transam/multixact-redo.ts';
-import { forgetProcArrayCache } from '#transam/proc-array.ts';
+import { forgetProcArrayCache, nextLocalTransactionId } from '#transam/proc-array.ts';
+import { standbyReleaseAllLocks } from '#transam/standby-locks.ts';
 import { forgetSnapshots } from '#transam/snapshot.ts';
 import { bootStrapSubtrans, startupSubtrans } from '#transam/subtrans.ts';
 import { forgetTransamCache } from '#transam/transam.ts';
@@ -105,4 +112,22 @@ export function standbyShutdownCheckpoint(checkPoint: CheckPoint): void {
     isPreparedXid,
   );
   standbyRecoverPreparedTransactions();
+}
+
+/** Sessions will read during this recovery: running transactions are followed from here on. */
+export function startHotStandby(checkPoint: CheckPoint, wasShutdown: boolean): void {
+  report('DEBUG1', { message: 'initializing for hot standby' });
+  // The locks that are taken for others must have an owner whom one can wait for.
+  virtualXactLockTableInsert(nextLocalTransactionId() || 1);
+  replay.standbyState = STANDBY.initialized;
+  const oldestActive = wasShutdown ? prescanPreparedTransactions().oldest : checkPoint.oldestActiveXid;
+  procArrayInitRecovery(xidOfFull(nextFullXidUnlocked()));
+  startupSubtrans(oldestActive);
+  // After a clean shutdown it is known at once who runs: prepared transactions and nobody else.
+  if (wasShutdown) standbyShutdownCheckpoint(checkPoint);
+}
+export function endHotStandby(): void {
+  expireAllKnownAssignedTransactionIds();
+  standbyReleaseAllLocks();
+  virtualXactLockTableCleanup();
 }

@@ -232,7 +232,6 @@ function commitTransaction(): void {
   holdInterrupts();
   callbacks.callLateCommit();
   s.state = 'commit';
-  transactionStopTimestamp();
   procArrayEndTransaction(recordTransactionCommit());
   setCurrentResourceOwner(s.owner);
   releaseEverything(true, callbacks.callAtCommit, 0);
@@ -282,7 +281,6 @@ function abortTransaction(): void {
   s.state = 'abort';
   callbacks.callAtAbort(0, wal);
   atAbortTwoPhase();
-  transactionStopTimestamp();
   procArrayEndTransaction(recordTransactionAbort(false));
   releaseEverything(false, callbacks.callAtAbort, wal);
   activityHooks.reportXactTimestamp(0);
