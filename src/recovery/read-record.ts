@@ -8,6 +8,7 @@ import { checkRecoveryConsistency } from '#recovery/consistency.ts';
 import {
   closeRecoverySource,
   levelForCorruptRecord,
+  noteFirstAttempt,
   noteSourceFailed,
   pageTimelineIsExpected,
   recoverySource,
@@ -53,6 +54,7 @@ export function readRecord(level: Level, fetchingCheckpoint: boolean, replayTime
   request.fetchingCheckpoint = fetchingCheckpoint;
   request.randomAccess = from.readRecPtr === 0;
   request.replayTimeline = replayTimeline;
+  noteFirstAttempt();
   for (;;) {
     let record = from.read();
     if (record === null) {

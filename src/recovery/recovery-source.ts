@@ -92,6 +92,10 @@ export const closeRecoverySource = close;
 export function noteSourceFailed(): void {
   lastSourceFailed = true;
 }
+/** A record is asked for anew: what failed before may be there now, and the last record of all is read twice. */
+export function noteFirstAttempt(): void {
+  lastSourceFailed = false;
+}
 /** Archive recovery begins after all: everything is to be tried from the start. */
 export function restartSources(): void {
   lastSourceFailed = false;
