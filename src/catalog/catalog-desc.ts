@@ -54,6 +54,17 @@ export function catalogTupleDesc(relid: Oid): TupleDesc {
   }
   return desc;
 }
+/** Describes all catalogs and their indexes, before the postmaster forks. */
+export function warmDescriptors(): void {
+  for (const row of factStore.index.all()) {
+    const table = factStore.class.byOid(row.indrelid);
+    if (table === undefined || table.relkind !== 'r') continue;
+    factStore.index.by('indrelid', row.indrelid);
+    catalogTupleDesc(row.indrelid);
+    catalogTupleDesc(row.indexrelid);
+    catalogIndexDesc(row.indexrelid);
+  }
+}
 /** Was the relation made by initdb, so that its columns are compiled in? */
 export const isBuiltinRelation = (relid: Oid): boolean => factStore.class.byOid(relid) !== undefined;
 export const builtinClassRow = (relid: Oid): ClassRow | undefined => factStore.class.byOid(relid);

@@ -5,6 +5,7 @@
 import { PROCESS_KINDS, type ProcessKindName } from '#postmaster/process-kinds.ts';
 import { heapTotals } from '#platform/heap.ts';
 import { native } from '#platform/native.ts';
+import { warmDescriptors } from '#catalog/catalog-desc.ts';
 import { warmCatalog } from '#catalog/syscache.ts';
 import { warmUp } from '#tcop/warm-up.ts';
 import { warmParser } from '#parser/libpg-query.ts';
@@ -37,6 +38,7 @@ export function compactGrownHeap(): void {
 export function preloadForFork(): void {
   for (const kind of EVERY_SERVER_HAS) PROCESS_KINDS[kind].load();
   warmCatalog();
+  warmDescriptors();
   warmParser();
   warmUp();
   compactHeap();
