@@ -48,6 +48,11 @@ function clientColumns(one: BackendStatus): readonly [Datum, Datum, Datum] {
 /** Processes without a session have no state; theirs is `undefined` in the array. */
 const stateOf = (one: BackendStatus): Datum => (one.state === 'undefined' ? null : one.state);
 
+/** What the process's PGPROC says of its transaction. */
+function xidOrNull(one: BackendStatus, field: 'xid' | 'xmin'): Datum {
+  return one.procNumber < 0 ? null : PgProc[field].get(mem, procAt(one.procNumber)) || null;
+}
+
 /** The 30 columns that pg_stat_activity, pg_stat_ssl, pg_stat_gssapi and pg_stat_replication select from. */
 function activityRow(one: BackendStatus): Datum[] {
   const visible = mayLookAt(one);
@@ -71,8 +76,8 @@ function activityRow(one: BackendStatus): Datum[] {
     when(address),
     when(hostname),
     when(port),
-    null, // backend_xid
-    null, // backend_xmin
+    when(xidOrNull(one, 'xid')),
+    when(xidOrNull(one, 'xmin')),
     when(one.backendType),
     visible ? one.ssl : null,
     null,

@@ -94,7 +94,7 @@ export function computeXidHorizons(): XidHorizons {
   lwLockAcquire(lock, 'shared');
   const latestCompleted = VariableCache.latestCompletedXid.get(mem, cache);
   const next = (latestCompleted + 1) % 0x1_0000_0000;
-  const initial = (next < 3 ? 3 : next) as TransactionId;
+  const initial = Math.max(next, 3) as TransactionId;
   const myXid = myProcess.procNumber < 0 ? 0 : PgProc.xid.get(mem, procAt(myProcess.procNumber));
   let running = initial;
   let shared = initial;

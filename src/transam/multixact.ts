@@ -456,6 +456,7 @@ registerTwoPhaseHandlers(TWO_PHASE_RM.multixact, {
   postAbort: clearPrepared,
 });
 
+// biome-ignore lint/performance/noBarrelFile: one door for the users of several files of this subject
 export {
   findMultiXactStart,
   multiXactMemberFreezeThreshold,

@@ -31,6 +31,7 @@ import { recoveryInProgress } from '#wal/recovery-state.ts';
 import type { RunningTransactions } from '#transam/known-assigned-xids.ts';
 
 export type { GlobalVisState, HorizonKind } from '#transam/global-vis.ts';
+// biome-ignore lint/performance/noBarrelFile: one door for the users of several files of this subject
 export {
   computeXidHorizons,
   getOldestNonRemovableTransactionId,

@@ -90,6 +90,7 @@ import { RM } from '#wal/rmgr-ids.ts';
 import { lsnText } from '#wal/wal-format.ts';
 import { getTopTransactionId } from '#transam/xact-xids.ts';
 
+// biome-ignore lint/performance/noBarrelFile: one door for the users of several files of this subject
 export { atAbortTwoPhase, preparedTransactions } from '#transam/two-phase-state.ts';
 export { registerTwoPhaseHandlers, registerTwoPhaseRecord } from '#transam/two-phase-record.ts';
 

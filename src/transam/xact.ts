@@ -57,7 +57,7 @@ import {
 } from '#transam/xact-characteristics.ts';
 import { recordTransactionAbort, recordTransactionCommit } from '#transam/xact-commit.ts';
 import { resetXactFlags, xactFlags } from '#transam/xact-flags.ts';
-import { advanceCommandId, getTopFullTransactionIdIfAny, topState, xactStack } from '#transam/xact-stack.ts';
+import { advanceCommandId, topState, xactStack } from '#transam/xact-stack.ts';
 import { BLOCK_STATE, type BlockState, newTransactionState, type TransactionState } from '#transam/xact-state.ts';
 import { xactLockTableDelete } from '#transam/xact-wait.ts';
 import { forgetUnreportedXids, mergeIntoParent } from '#transam/xact-xids.ts';
@@ -68,6 +68,7 @@ import { recoveryInProgress } from '#wal/recovery-state.ts';
 
 export { setStatementTimestamp, statementTimestamp, transactionStopTimestamp, transactionTimestamp };
 export { xactFlags };
+// biome-ignore lint/performance/noBarrelFile: one door for the users of several files of this subject
 export { xactLastCommitEnd } from '#transam/xact-commit.ts';
 export {
   getCurrentCommandId,

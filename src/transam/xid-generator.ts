@@ -25,7 +25,6 @@ import { myProcess } from '#runtime/my-process.ts';
 import { mainLWLock } from '#shm/lwlock-array.ts';
 import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { mem } from '#shm/memory.ts';
-import { PgProc } from '#shm/proc-layout.ts';
 import { procAt } from '#shm/proc.ts';
 import { sendPostmasterSignal } from '#storage/ipc/pm-signal.ts';
 import { extendClog } from '#transam/clog.ts';
@@ -37,6 +36,7 @@ import { variableCacheAt } from '#transam/variable-cache.ts';
 import { xlogPutNextOid } from '#wal/insert.ts';
 import { recoveryInProgress } from '#wal/recovery-state.ts';
 
+// biome-ignore lint/performance/noBarrelFile: one door for the users of several files of this subject
 export { advanceOldestClogXid } from '#transam/variable-cache.ts';
 
 const OID_PREFETCH = 8192;

@@ -33,3 +33,7 @@ test('snapshots see transactions whole, the same way twice, and never less than 
 test('who waits for a transaction or its subtransaction goes on when it has committed', () => {
   expect(run('wait')).toEqual({ failures: [], waited: 2, sawCommit: 2 });
 });
+
+test('commits that gather behind held locks are done by a leader, none is lost', () => {
+  expect(run('group', '100')).toEqual({ failures: [], committed: 600, idle: true, completed: 602 });
+});

@@ -13,7 +13,11 @@ import { becomeProcess, myProcess } from '#runtime/my-process.ts';
 import { handleTimeouts, initializeTimeouts } from '#runtime/timeouts.ts';
 import { forgetLatch } from '#shm/latch.ts';
 import { mapSegment, mem } from '#shm/memory.ts';
+import { mainLWLock } from '#shm/lwlock-array.ts';
+import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
 import { initProcess, procAt } from '#shm/proc.ts';
+import { VariableCache } from '#transam/transam-layout.ts';
+import { variableCacheAt } from '#transam/variable-cache.ts';
 import { PgProc } from '#shm/proc-layout.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import type { ShmemSubsystem } from '#shm/subsystem.ts';
@@ -259,6 +263,36 @@ const scenarios: Record<string, () => object> = {
       members: procArrayCount(),
       enough: readNextTransactionId() > transactions * WRITERS,
     };
+  },
+
+  /** Somebody keeps taking the locks of the CLOG and the ProcArray, so that commits gather behind a leader. */
+  group() {
+    const transactions = Number(process.argv[3] ?? 200);
+    const WRITERS = 6;
+    const hog = child(() => {
+      while (get(0) < WRITERS)
+        for (const name of ['ProcArray', 'XactSLRU'] as const) {
+          lwLockAcquire(mainLWLock(name), 'exclusive');
+          Atomics.wait(pause, 0, 0, 1);
+          lwLockRelease(mainLWLock(name));
+        }
+    });
+    const pids = Array.from({ length: WRITERS }, (_, i) =>
+      child(() => {
+        setConfigOption('synchronous_commit', 'off', 'user', 'session');
+        for (let n = 0; n < transactions; n++) put(logOf(i) + n, command(getCurrentTransactionId));
+        add(0);
+      }),
+    );
+    const failures = reap([...pids, hog]);
+    let committed = 0;
+    for (let w = 0; w < WRITERS; w++)
+      for (let n = 0; n < transactions; n++)
+        if (transactionIdDidCommit((get(logOf(w) + n) >>> 0) as TransactionId)) committed++;
+    const idle = [VariableCache.clogGroupFirst, VariableCache.procArrayGroupFirst].every(
+      (list) => list.load(mem, variableCacheAt()) === -1,
+    );
+    return { failures, committed, idle, completed: VariableCache.latestCompletedXid.get(mem, variableCacheAt()) };
   },
 
   /** Waiting for a transaction: the waiter goes on when it is over for everybody. */

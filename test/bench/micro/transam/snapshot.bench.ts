@@ -40,7 +40,8 @@ function nanoseconds(times: number, work: (times: number) => void): number {
 }
 const cache = variableCacheAt();
 /** As if a transaction had ended. */
-const forget = (): void => VariableCache.completionCount.set(mem, cache, VariableCache.completionCount.get(mem, cache) + 1);
+const forget = (): void =>
+  VariableCache.completionCount.set(mem, cache, VariableCache.completionCount.get(mem, cache) + 1);
 
 startTransactionCommand();
 const snapshot = newSnapshot('mvcc');
