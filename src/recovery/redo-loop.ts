@@ -11,6 +11,7 @@ import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { mem } from '#shm/memory.ts';
 import { sendPostmasterSignal } from '#storage/ipc/pm-signal.ts';
+import { recordKnownAssignedTransactionIds } from '#transam/known-assigned-xids.ts';
 import { advanceNextFullXidPastXid } from '#transam/xid-generator.ts';
 import { checkRecoveryConsistency } from '#recovery/consistency.ts';
 import { lateParts } from '#recovery/late-parts.ts';
@@ -34,6 +35,7 @@ import {
   setLatestXTime,
   setRecoveryPause,
   setReplayEnd,
+  STANDBY,
 } from '#wal/recovery-state.ts';
 import { RM } from '#wal/rmgr-ids.ts';
 import { removeNonParentSegments } from '#wal/segments.ts';
@@ -146,7 +148,7 @@ function applyWalRecord(record: DecodedRecord, timeline: number): number {
     }
   }
   setReplayEnd(record.endLsn, timeline);
-  lateParts.standbySeesXid(record.xid);
+  if (replay.standbyState >= STANDBY.initialized && record.xid !== 0) recordKnownAssignedTransactionIds(record.xid);
   if (record.rmid === RM.xlog) recoveryRedo(record);
   const { lsn, endLsn } = record;
   redoWithContext(record);

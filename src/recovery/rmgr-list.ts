@@ -1,5 +1,6 @@
 /** rmgr-list.ts — the TABLE of resource managers: whose record is replayed by whom. Row i is xl_rmid i.
  *  Counterpart: src/include/access/rmgrlist.h */
+import { heap2Rmgr, heapRmgr } from '#access/heap/heap-rmgr.ts';
 import { btreeRmgr } from '#access/nbtree/nbtree-rmgr.ts';
 import { sequenceRmgr } from '#access/sequence/sequence-rmgr.ts';
 import { databaseRmgr } from '#catalog/database-redo.ts';
@@ -41,8 +42,8 @@ export const RMGRS: readonly RmgrRow[] = [
   multixactRmgr,
   relmapRmgr,
   standbyRmgr,
-  missing('Heap2'),
-  missing('Heap'),
+  heap2Rmgr,
+  heapRmgr,
   btreeRmgr,
   missing('Hash'),
   missing('Gin'),

@@ -174,7 +174,7 @@ function replayLog(start: RecoveryStart): void {
   resetUnloggedRelations(UNLOGGED.cleanup);
   deleteAllExportedSnapshotFiles();
   if (replay.archiveRecoveryRequested && settings.hot_standby)
-    lateParts.startHotStandby(controlFile.checkPointCopy, start.wasShutdown);
+    startHotStandby(controlFile.checkPointCopy, start.wasShutdown);
   performWalRecovery();
 }
 
@@ -290,7 +290,7 @@ function finish(performedRecovery: boolean): void {
   setRecoveryState(RECOVERY_STATE.done);
   updateControlFile();
   lwLockRelease(controlFileLock());
-  if (replay.standbyState !== STANDBY.disabled) lateParts.endHotStandby();
+  if (replay.standbyState !== STANDBY.disabled) endHotStandby();
   lateParts.wakeWalSenders();
   if (promoted) requestCheckpoint(CHECKPOINT.force);
 }
