@@ -20,7 +20,14 @@ import { CHECKPOINT, requestCheckpoint } from '#storage/ipc/checkpoint-mailbox.t
 import { relationCacheInitFileRemove } from '#catalog/relcache-init-file.ts';
 import { resetUnloggedRelations, UNLOGGED } from '#storage/file/reinit.ts';
 import { deleteAllExportedSnapshotFiles } from '#transam/snapshot-export.ts';
-import { finishStartupTransam, loadCheckPointCounters, startupTransam, startupTransamLogs } from '#transam/startup.ts';
+import {
+  endHotStandby,
+  finishStartupTransam,
+  loadCheckPointCounters,
+  startHotStandby,
+  startupTransam,
+  startupTransamLogs,
+} from '#transam/startup.ts';
 import { recoverPreparedTransactions, restoreTwoPhaseData } from '#transam/two-phase.ts';
 import { retireBackupFiles } from '#recovery/backup-label.ts';
 import { createCheckPoint, createEndOfRecoveryRecord } from '#recovery/checkpoint.ts';
