@@ -3,10 +3,8 @@
  *  Relations are checked each time a plan starts, because a cached plan may meet another role. A function is only
  *  looked at if it has an access list of its own, which few have; then every call is checked.
  *  Counterpart: ExecCheckRTPerms() of src/backend/executor/execMain.c, object_aclcheck() calls of execExpr.c */
-import type { Oid } from '#base/ids.ts';
 import { hasRight } from '#catalog/acl.ts';
 import { checkRangeTablePermissions } from '#catalog/acl-check.ts';
-import { factTable, parseSimpleArray } from '#catalog/facts.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { ACL_SELECT, type RangeTblEntry } from '#nodes/parse-nodes.ts';
@@ -28,25 +26,9 @@ export function checkRelationPermissions(stmt: PlannedStmt): void {
   if (relations.length > 0) checkRangeTablePermissions(relations);
 }
 
-let functionRows: Map<number, number> | undefined;
-const functionLists = new Map<Oid, readonly string[] | null>();
-/** The function's own access list, null if it has the default one. */
-function functionAcl(oid: Oid): readonly string[] | null {
-  let list = functionLists.get(oid);
-  if (list === undefined) {
-    const table = factTable('pg_proc');
-    functionRows ??= table.uniqueIndex('oid');
-    const row = functionRows.get(oid);
-    const text = row === undefined ? null : table.field(row, table.columnIndex('proacl'));
-    list = text === null ? null : parseSimpleArray(text);
-    functionLists.set(oid, list);
-  }
-  return list;
-}
-
 /** A check to run before each call of the function, or null if everybody may call it. */
 export function functionGuard(proc: ProcRow): (() => void) | null {
-  const acl = functionAcl(proc.oid);
+  const acl = proc.proacl;
   if (acl === null) return null;
   return () => {
     if (hasRight({ letter: 'f', owner: proc.proowner, acl }, sessionIdentity.userOid, 'X', false)) return;

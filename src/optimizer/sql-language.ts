@@ -7,7 +7,9 @@ import type { Datum, RecordDatum } from '#adt/datum.ts';
 import { type CallInfo, type SetIterator, typeInfo } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
 import { withSearchPath } from '#catalog/namespace.ts';
-import { NAMESPACE, TYPE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { cacheRegisterRelcacheCallback } from '#catalog/inval.ts';
+import { NAMESPACE, RELATION, TYPE } from '#catalog/oids.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import {
   baseType,
@@ -34,6 +36,7 @@ import { type DestReceiver, discardReceiver } from '#nodes/exec-nodes.ts';
 import { exprType } from '#nodes/node-funcs.ts';
 import type { Query } from '#nodes/parse-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
+import { stringToNode } from '#nodes/node-text.ts';
 import type { Expr } from '#nodes/primitives.ts';
 import { rewriteExpr } from '#nodes/visit.ts';
 import { setDomainIsFree } from '#optimizer/const-fold.ts';
@@ -61,6 +64,14 @@ function searchPath(proc: ProcRow): Oid[] {
 }
 
 const bodies = new Map<string, Query[]>();
+forgetOnChange([RELATION.pgProc, RELATION.pgType, RELATION.pgOperator], () => {
+  bodies.clear();
+  plans.clear();
+});
+cacheRegisterRelcacheCallback(() => {
+  bodies.clear();
+  plans.clear();
+});
 function analyzeBody(proc: ProcRow, argTypes: readonly Oid[]): Query[] {
   const key = `${proc.oid}:${argTypes.join(',')}`;
   let queries = bodies.get(key);
@@ -219,6 +230,7 @@ function openSet(info: CallInfo, args: readonly Datum[]): SetIterator {
 }
 
 const domains = new Map<Oid, DomainRules>();
+forgetOnChange([RELATION.pgType, RELATION.pgConstraint], () => domains.clear());
 function domainRules(type: Oid): DomainRules {
   let rules = domains.get(type);
   if (rules === undefined) {
@@ -227,9 +239,14 @@ function domainRules(type: Oid): DomainRules {
     for (let row = typeRow(type); row !== undefined && row.typtype === 'd'; row = typeRow(row.typbasetype)) {
       notNull ||= row.typnotnull;
       const own = domainConstraints(row.oid).flatMap((constraint) => {
+        const name = constraint.conname;
         const text = domainConstraintText(constraint.oid);
-        return text === undefined ? [] : [{ name: constraint.conname, expr: checkExpr(text, row!.oid) }];
+        if (text !== undefined) return [{ name, expr: checkExpr(text, row!.oid) }];
+        if (constraint.contype !== 'c' || constraint.conbin === null) return [];
+        return [{ name, expr: stringToNode(constraint.conbin) as Expr }];
       });
+      // A domain's checks run in the order of their names.
+      own.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
       checks.unshift(...own);
     }
     rules = { typeName: typeRow(type)?.typname ?? typeInfo(type).name, notNull, checks };

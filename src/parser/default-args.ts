@@ -1,8 +1,12 @@
 /** default-args.ts — default expressions of arguments: SQL texts of the catalog, analysed once per process.
+ *  Functions of users have theirs as stored trees.
  *  Counterpart: proargdefaults, fetched by src/backend/utils/fmgr/funcapi.c */
 import type { Oid } from '#base/ids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { RELATION } from '#catalog/oids.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { functionArgumentDefault } from '#catalog/syscache.ts';
+import { stringToNode } from '#nodes/node-text.ts';
 import type { Expr } from '#nodes/primitives.ts';
 import { bodyOf } from '#parser/ast.ts';
 import { coerceToTargetType } from '#parser/coerce.ts';
@@ -12,6 +16,7 @@ import { parseText } from '#parser/parse.ts';
 import { makeParseState } from '#parser/parse-state.ts';
 
 const cache = new Map<string, Expr>();
+forgetOnChange([RELATION.pgProc, RELATION.pgType], () => cache.clear());
 
 /** The default of input argument `number` (0-based). The tree is shared: nobody may change it. */
 export function defaultExpression(proc: ProcRow, number: number): Expr {
@@ -19,6 +24,15 @@ export function defaultExpression(proc: ProcRow, number: number): Expr {
   const hit = cache.get(key);
   if (hit !== undefined) return hit;
   const text = functionArgumentDefault(proc.oid, positionAmongAll(proc, number));
+  if (text === undefined && proc.proargdefaults !== null) {
+    // The list has the defaults of the last arguments.
+    const list = stringToNode(proc.proargdefaults) as readonly Expr[];
+    const stored = list[number - (proc.pronargs - proc.pronargdefaults)];
+    if (stored !== undefined) {
+      cache.set(key, stored);
+      return stored;
+    }
+  }
   if (text === undefined) throw new Error(`function ${proc.proname} has no default for argument ${number + 1}`);
   const select = bodyOf(parseText(`SELECT ${text}`)[0]!.node, 'SelectStmt');
   const target = bodyOf(select.targetList![0]!, 'ResTarget');

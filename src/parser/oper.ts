@@ -6,7 +6,8 @@
 import type { Oid } from '#base/ids.ts';
 import { formatType } from '#catalog/format-type.ts';
 import { operatorCandidates, searchPath } from '#catalog/namespace.ts';
-import { BT, TYPE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { BT, RELATION, TYPE } from '#catalog/oids.ts';
 import type { OperatorRow } from '#catalog/rows.ts';
 import {
   amopsOfOperator as amopsByOperator,
@@ -32,6 +33,7 @@ const INVALID = 0 as Oid;
 
 let cachePath: readonly Oid[] = [];
 const cache = new Map<string, OperatorRow>();
+forgetOnChange([RELATION.pgOperator, RELATION.pgCast, RELATION.pgType], () => cache.clear());
 function cached(key: string): OperatorRow | undefined {
   const path = searchPath();
   if (path !== cachePath) {
@@ -259,6 +261,7 @@ export interface SortOperators {
   hashable: boolean;
 }
 const sortCache = new Map<Oid, SortOperators>();
+forgetOnChange([RELATION.pgOpclass, RELATION.pgAmop, RELATION.pgType], () => sortCache.clear());
 /** The <, =, > of a type's default order; 0 where missing. Arrays and records are asked about their parts. */
 export function typeSortOperators(type: Oid): SortOperators {
   const hit = sortCache.get(type);

@@ -7,7 +7,8 @@ import type { RangeVar } from '@pgsql/types';
 import type { Oid } from '#base/ids.ts';
 import { functionResult, relationColumns, typeResult, type FunctionResult } from '#catalog/function-result.ts';
 import { findRelation, lookupNamespace } from '#catalog/namespace.ts';
-import { TYPE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { RELATION, TYPE } from '#catalog/oids.ts';
 import { rangeVarGetRelid } from '#catalog/range-var.ts';
 import type { ClassRow } from '#catalog/rows.ts';
 import { classRow, procRow, systemAttributes, typeCollation, typeRelid, typeRow } from '#catalog/syscache.ts';
@@ -285,6 +286,7 @@ export function addRelation(
 /** Column lists of relations by place in the range table: making one for each mention would cost more than the rest of
  *  analysing a point query. */
 const nsColumnCache = new Map<Oid, NsColumn[][]>();
+forgetOnChange([RELATION.pgAttribute], () => nsColumnCache.clear());
 function relationNsColumns(relid: Oid, rtindex: number): NsColumn[] {
   let lists = nsColumnCache.get(relid);
   if (lists === undefined) {
