@@ -3,6 +3,7 @@
  *  Order matters where one part finds another's size or place at init. Extensions come last: their request hooks run
  *  while sizes are collected, their startup hooks after everything of ours exists.
  *  Counterpart: src/backend/storage/ipc/ipci.c */
+import { syncScanShmem } from '#access/heap/sync-scan.ts';
 import { btreeVacuumShmem } from '#access/nbtree/cycle-id.ts';
 import { backgroundWorkerShmem } from '#bgworker/registry.ts';
 import { catalogStateShmem } from '#catalog/catalog-state.ts';
@@ -52,4 +53,5 @@ export const SHMEM_SUBSYSTEMS: readonly ShmemSubsystem[] = [
   archiverShmem,
   catalogStateShmem,
   btreeVacuumShmem,
+  syncScanShmem,
 ];

@@ -55,8 +55,7 @@ export const pgstatCountHeapScan = (oid: number): void => void relationCounters(
 export const pgstatCountHeapGetnext = (oid: number, n: number): void =>
   void (relationCounters(oid).tuplesReturned += n);
 export const pgstatCountHeapFetch = (oid: number): void => void relationCounters(oid).tuplesFetched++;
-export const pgstatCountHeapInsert = (oid: number, n: number): void =>
-  void (relationCounters(oid).tuplesInserted += n);
+export const pgstatCountHeapInsert = (oid: number, n: number): void => void (relationCounters(oid).tuplesInserted += n);
 export function pgstatCountHeapUpdate(oid: number, isHot: boolean): void {
   const counts = relationCounters(oid);
   counts.tuplesUpdated++;

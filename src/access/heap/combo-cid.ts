@@ -26,7 +26,13 @@ function forget(): void {
   maximums.length = 0;
   known.clear();
 }
-registerXactParticipant({ name: 'combo command ids', rank: XACT_RANK.resources, atCommit: forget, atAbort: forget, atPrepare: forget });
+registerXactParticipant({
+  name: 'combo command ids',
+  rank: XACT_RANK.resources,
+  atCommit: forget,
+  atAbort: forget,
+  atPrepare: forget,
+});
 
 function comboOf(cmin: CommandId, cmax: CommandId): CommandId {
   const key = `${cmin},${cmax}`;

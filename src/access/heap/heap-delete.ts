@@ -31,7 +31,7 @@ import { cacheInvalidateHeapTuple, indexAttrsOf } from '#access/heap/heap-hooks.
 import { XLH_DELETE } from '#access/heap/heap-records.ts';
 import { type TMResult, tmf } from '#access/heap/heap-types.ts';
 import { logHeapDelete, logHeapNewCid } from '#access/heap/heap-wal.ts';
-import { itemIdWord, LP_MASK, LP_NORMAL, lpLength, lpOffset } from '#access/heap/line-pointers.ts';
+import { LP_MASK, LP_NORMAL } from '#access/heap/line-pointers.ts';
 import { pageSetPrunable } from '#access/heap/prune.ts';
 import { heapToastDelete } from '#access/heap/toast.ts';
 import { extractReplicaIdentity, freeIdentityTuple, identityTuple } from '#access/heap/tuple-compare.ts';
@@ -80,7 +80,7 @@ import { bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { markBufferDirty } from '#storage/buffer/dirty.ts';
 import { releaseBuffer } from '#storage/buffer/pin.ts';
 import { checkForSerializableConflictIn } from '#storage/lmgr/predicate.ts';
-import { pageClearFlag, pageIsAllVisible, pageSetLsn } from '#storage/page/page.ts';
+import { itemIdWord, lpLength, lpOffset, pageClearFlag, pageIsAllVisible, pageSetLsn } from '#storage/page/page.ts';
 import { PD } from '#storage/page/page-layout.ts';
 import { MULTIXACT_STATUS, multiXactIdSetOldestMember } from '#transam/multixact.ts';
 import type { Snapshot } from '#transam/snapshot.ts';
@@ -188,10 +188,7 @@ export function heapDelete(
     visibilityMapClear(block, vm.buffer, VM_VALID_BITS);
   }
   setTupleInfomask(at, (tupleInfomask(at) & ~(HEAP_XMAX_BITS | HEAP_MOVED)) | newXmax.infomask);
-  setTupleInfomask2(
-    at,
-    (tupleInfomask2(at) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | newXmax.infomask2,
-  );
+  setTupleInfomask2(at, (tupleInfomask2(at) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | newXmax.infomask2);
   setTupleXmax(at, newXmax.xmax);
   setTupleCmax(at, adjusted.cmax, adjusted.isCombo);
   // No version follows, whatever t_ctid was for before.

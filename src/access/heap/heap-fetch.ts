@@ -47,7 +47,7 @@ import {
   checkForSerializableConflictOutNeeded,
   predicateLockTID,
 } from '#storage/lmgr/predicate.ts';
-import { itemIdWord, LP_NORMAL, LP_REDIRECT, lpLength, lpOffset, pageMaxOffset } from '#access/heap/line-pointers.ts';
+import { LP_NORMAL, LP_REDIRECT } from '#access/heap/line-pointers.ts';
 import { type GlobalVisState, globalVisTestFor, globalVisTestIsRemovableXid } from '#transam/proc-array.ts';
 import { subTransGetTopmostTransaction } from '#transam/subtrans.ts';
 import type { Snapshot } from '#transam/snapshot.ts';
@@ -55,6 +55,7 @@ import { transactionIdIsCurrentTransactionId } from '#transam/xact.ts';
 import { transactionXmin } from '#transam/snapshot.ts';
 import { xidPrecedes } from '#base/xid.ts';
 import { pgstatCountHeapFetch } from '#stats/relation-counters.ts';
+import { itemIdWord, lpLength, lpOffset, pageMaxOffset } from '#storage/page/page.ts';
 
 /** A tuple on a page. `buffer` is pinned by whoever holds the result, 0 if not. */
 export interface HeapFetchResult {

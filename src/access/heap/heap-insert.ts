@@ -48,10 +48,19 @@ import {
 import { HEAP_INSERT } from '#access/heap/heap-types.ts';
 import { logHeapDelete, logHeapInsert, logHeapNewCid } from '#access/heap/heap-wal.ts';
 import { type BulkInsertState, getBufferForTuple, relationPutHeapTuple } from '#access/heap/hio.ts';
-import { itemIdWord, LP_MASK, LP_NORMAL, lpLength, lpOffset, pageMaxOffset } from '#access/heap/line-pointers.ts';
+import { LP_MASK, LP_NORMAL } from '#access/heap/line-pointers.ts';
 import { pageSetPrunable } from '#access/heap/prune.ts';
 import { heapToastDelete, TOAST_TUPLE_THRESHOLD, toastInsertOrUpdate } from '#access/heap/toast.ts';
-import { newVmBuffer, releaseVmBuffer, VM_ALL_FROZEN, VM_ALL_VISIBLE, VM_VALID_BITS, visibilityMapClear, visibilityMapPinOk, visibilityMapSetFor } from '#access/heap/visibility-map.ts';
+import {
+  newVmBuffer,
+  releaseVmBuffer,
+  VM_ALL_FROZEN,
+  VM_ALL_VISIBLE,
+  VM_VALID_BITS,
+  visibilityMapClear,
+  visibilityMapPinOk,
+  visibilityMapSetFor,
+} from '#access/heap/visibility-map.ts';
 import { assert } from '#base/assert.ts';
 import {
   type CommandId,
@@ -78,7 +87,17 @@ import { xlogRegisterBuffer } from '#storage/buffer/buffer-wal.ts';
 import { markBufferDirty } from '#storage/buffer/dirty.ts';
 import { releaseBuffer } from '#storage/buffer/pin.ts';
 import { checkForSerializableConflictIn } from '#storage/lmgr/predicate.ts';
-import { pageClearFlag, pageHeapFreeSpace, pageIsAllVisible, pageSetFlag, pageSetLsn } from '#storage/page/page.ts';
+import {
+  itemIdWord,
+  lpLength,
+  lpOffset,
+  pageClearFlag,
+  pageHeapFreeSpace,
+  pageIsAllVisible,
+  pageMaxOffset,
+  pageSetFlag,
+  pageSetLsn,
+} from '#storage/page/page.ts';
 import { PD } from '#storage/page/page-layout.ts';
 import { transactionXmin } from '#transam/snapshot.ts';
 import { getCurrentTransactionId } from '#transam/xact.ts';
@@ -160,10 +179,7 @@ export function heapInsert(
     if (relationNeedsWal(rel)) {
       injectionPoint('heapInsertBeforeWal');
       if (relationIsAccessibleInLogicalDecoding(rel)) logHeapNewCid(rel, tuple.at, tid);
-      pageSetLsn(
-        page,
-        logHeapInsert(rel, buffer, tuple.at, tuple.len, tidOffset(tid), options, allVisibleCleared),
-      );
+      pageSetLsn(page, logHeapInsert(rel, buffer, tuple.at, tuple.len, tidOffset(tid), options, allVisibleCleared));
     }
     endCritical();
     unlockReleaseBuffer(buffer);
@@ -264,7 +280,7 @@ function logMultiInsert(
   const mainLength = 4 + (init ? 0 : 2 * count);
   let dataLength = 0;
   for (let i = 0; i < count; i++)
-    dataLength += ((SIZE_OF_MULTI_INSERT_TUPLE + tuples[start + i]!.len - SIZEOF_HEAP_TUPLE_HEADER) + 1) & ~1;
+    dataLength += (SIZE_OF_MULTI_INSERT_TUPLE + tuples[start + i]!.len - SIZEOF_HEAP_TUPLE_HEADER + 1) & ~1;
   const at = walScratch(((mainLength + 1) & ~1) + dataLength + 2);
   u8[at] = flags;
   u8[at + 1] = 0;
@@ -285,11 +301,7 @@ function logMultiInsert(
     to += SIZE_OF_MULTI_INSERT_TUPLE + length;
   }
   xlogRegisterData(at, mainLength);
-  xlogRegisterBuffer(
-    0,
-    buffer,
-    REGBUF.standard | (init ? REGBUF.willInit : 0) | (keepData ? REGBUF.keepData : 0),
-  );
+  xlogRegisterBuffer(0, buffer, REGBUF.standard | (init ? REGBUF.willInit : 0) | (keepData ? REGBUF.keepData : 0));
   xlogRegisterBufData(0, dataAt, to - dataAt);
   xlogSetRecordFlags(XLOG_INCLUDE_ORIGIN);
   return xlogInsert(RM.heap2, XLOG_HEAP2.multiInsert | (init ? XLOG_HEAP_INIT_PAGE : 0));
@@ -344,7 +356,10 @@ export function heapAbortSpeculative(rel: Relation, tid: ItemPointer): void {
   const offset = tidOffset(tid);
   const at = page + lpOffset(normalItem(page, offset));
   if (tupleRawXmin(at) !== xid)
-    report('ERROR', { code: SQLSTATE.internalError, message: 'attempted to kill a tuple inserted by another transaction' });
+    report('ERROR', {
+      code: SQLSTATE.internalError,
+      message: 'attempted to kill a tuple inserted by another transaction',
+    });
   if (rel.kind !== 't' && !tupleIsSpeculative(at))
     report('ERROR', { code: SQLSTATE.internalError, message: 'attempted to kill a non-speculative tuple' });
   assert(!tupleIsHeapOnly(at), 'an inserted tuple is no HOT version');
@@ -357,8 +372,7 @@ export function heapAbortSpeculative(rel: Relation, tid: ItemPointer): void {
   setTupleXmin(at, INVALID_XID);
   setTupleCtid(at, tid);
   markBufferDirty(buffer);
-  if (relationNeedsWal(rel))
-    pageSetLsn(page, logHeapDelete(rel, buffer, at, offset, xid, XLH_DELETE.isSuper, 0, 0));
+  if (relationNeedsWal(rel)) pageSetLsn(page, logHeapDelete(rel, buffer, at, offset, xid, XLH_DELETE.isSuper, 0, 0));
   endCritical();
   lockBuffer(buffer, BUFFER_LOCK.unlock);
   if ((tupleInfomask(at) & HEAP_HASEXTERNAL) !== 0) {

@@ -34,7 +34,7 @@ import { type HeapFetchResult, heapFetch, newHeapFetchResult, releaseHeapFetch }
 import { XLH_LOCK_ALL_FROZEN_CLEARED } from '#access/heap/heap-records.ts';
 import { type LockTupleMode, type LockWaitPolicy, type TMResult, tmf } from '#access/heap/heap-types.ts';
 import { computeInfobits, logHeapLock } from '#access/heap/heap-wal.ts';
-import { itemIdWord, LP_MASK, LP_NORMAL, lpLength, lpOffset } from '#access/heap/line-pointers.ts';
+import { LP_MASK, LP_NORMAL } from '#access/heap/line-pointers.ts';
 import { heapTupleSatisfiesUpdate, tupleIsOnlyLocked, tupleUpdateXid } from '#access/heap/visibility.ts';
 import {
   newVmBuffer,
@@ -78,7 +78,7 @@ import { lockBuffer, unlockReleaseBuffer } from '#storage/buffer/buffer-lock.ts'
 import { bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { markBufferDirty } from '#storage/buffer/dirty.ts';
 import { lockModesConflict } from '#storage/lmgr/lock-modes.ts';
-import { pageIsAllVisible, pageSetLsn } from '#storage/page/page.ts';
+import { itemIdWord, lpLength, lpOffset, pageIsAllVisible, pageSetLsn } from '#storage/page/page.ts';
 import {
   getMultiXactIdMembers,
   isUpdateStatus,
@@ -167,8 +167,7 @@ export function heapLockTuple(
       const infomask = tupleInfomask(at);
       const infomask2 = tupleInfomask2(at);
       const ctid = tupleCtid(at);
-      const xmaxChanged = (): boolean =>
-        xmaxInfomaskChanged(tupleInfomask(at), infomask) || tupleRawXmax(at) !== xwait;
+      const xmaxChanged = (): boolean => xmaxInfomaskChanged(tupleInfomask(at), infomask) || tupleRawXmax(at) !== xwait;
       lockBuffer(buffer, BUFFER_LOCK.unlock);
       if (firstTime) {
         firstTime = false;

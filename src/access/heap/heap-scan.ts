@@ -9,7 +9,7 @@ import { heapDeform } from '#access/common/heap-tuple.ts';
 import { type Relation, relationNblocks, relReadBuffer } from '#access/common/relation-descriptor.ts';
 import { SK, type ScanKey } from '#access/common/scan-key.ts';
 import { heapCheckForSerializableConflictOut } from '#access/heap/heap-fetch.ts';
-import { itemIdWord, LP_MASK, LP_NORMAL, lpLength, lpOffset, pageMaxOffset } from '#access/heap/line-pointers.ts';
+import { LP_MASK, LP_NORMAL } from '#access/heap/line-pointers.ts';
 import { heapPagePruneOpt } from '#access/heap/prune.ts';
 import { syncScanGetLocation, syncScanReportLocation } from '#access/heap/sync-scan.ts';
 import { heapTupleSatisfies, heapTupleSatisfiesMvcc } from '#access/heap/visibility.ts';
@@ -36,7 +36,7 @@ import { bufferPage, nBuffers } from '#storage/buffer/buffer-pool.ts';
 import { releaseBuffer } from '#storage/buffer/pin.ts';
 import { type AccessStrategy, freeAccessStrategy, getAccessStrategy } from '#storage/buffer/ring-strategy.ts';
 import { checkForSerializableConflictOutNeeded, predicateLockRelation } from '#storage/lmgr/predicate.ts';
-import { pageIsAllVisible } from '#storage/page/page.ts';
+import { itemIdWord, lpLength, lpOffset, pageIsAllVisible, pageMaxOffset } from '#storage/page/page.ts';
 import type { Snapshot } from '#transam/snapshot.ts';
 
 export interface HeapScanOptions {
@@ -195,8 +195,7 @@ export class HeapScan {
     if (direction > 0) {
       block++;
       if (block >= this.#nblocks) block = 0;
-      const isLast =
-        block === this.#startBlock || (this.#numBlocks !== INVALID_BLOCK && --this.#numBlocks === 0);
+      const isLast = block === this.#startBlock || (this.#numBlocks !== INVALID_BLOCK && --this.#numBlocks === 0);
       if (this.#sync) syncScanReportLocation(rel, block);
       return isLast ? INVALID_BLOCK : block;
     }

@@ -48,7 +48,7 @@ import { XLH_LOCK_ALL_FROZEN_CLEARED } from '#access/heap/heap-records.ts';
 import { type LockTupleMode, type TMResult, tmf } from '#access/heap/heap-types.ts';
 import { computeInfobits, logHeapLock, logHeapNewCid, logHeapUpdate } from '#access/heap/heap-wal.ts';
 import { getBufferForTuple, relationPutHeapTuple } from '#access/heap/hio.ts';
-import { itemAt, itemIdWord, LP_MASK, LP_NORMAL, lpLength, lpOffset } from '#access/heap/line-pointers.ts';
+import { LP_MASK, LP_NORMAL } from '#access/heap/line-pointers.ts';
 import { pageSetPrunable } from '#access/heap/prune.ts';
 import { TOAST_TUPLE_THRESHOLD, toastInsertOrUpdate } from '#access/heap/toast.ts';
 import {
@@ -108,7 +108,17 @@ import { bufferBlock, bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { markBufferDirty } from '#storage/buffer/dirty.ts';
 import { releaseBuffer } from '#storage/buffer/pin.ts';
 import { checkForSerializableConflictIn } from '#storage/lmgr/predicate.ts';
-import { pageClearFlag, pageHeapFreeSpace, pageIsAllVisible, pageSetFlag, pageSetLsn } from '#storage/page/page.ts';
+import {
+  itemAt,
+  itemIdWord,
+  lpLength,
+  lpOffset,
+  pageClearFlag,
+  pageHeapFreeSpace,
+  pageIsAllVisible,
+  pageSetFlag,
+  pageSetLsn,
+} from '#storage/page/page.ts';
 import { PD } from '#storage/page/page-layout.ts';
 import { MULTIXACT_STATUS, multiXactIdSetOldestMember } from '#transam/multixact.ts';
 import type { Snapshot } from '#transam/snapshot.ts';
@@ -195,10 +205,7 @@ function lockOldVersion(
   computeNewXmax(tupleRawXmax(at), tupleInfomask(at), tupleInfomask2(at), xid, mode, false);
   beginCritical();
   setTupleInfomask(at, (tupleInfomask(at) & ~(HEAP_XMAX_BITS | HEAP_MOVED)) | newXmax.infomask);
-  setTupleInfomask2(
-    at,
-    (tupleInfomask2(at) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | newXmax.infomask2,
-  );
+  setTupleInfomask2(at, (tupleInfomask2(at) & ~(HEAP_KEYS_UPDATED | HEAP_HOT_UPDATED)) | newXmax.infomask2);
   setTupleXmax(at, newXmax.xmax);
   setTupleCmax(at, adjusted.cmax, adjusted.isCombo);
   setTupleCtid(at, tid);

@@ -38,7 +38,14 @@ import {
   XLOG_HEAP_INIT_PAGE,
 } from '#access/heap/heap-records.ts';
 import { HEAP_INSERT } from '#access/heap/heap-types.ts';
-import { type Buffer, INVALID_COMMAND_ID, type ItemPointer, type Lsn, type TransactionId, tidOffset } from '#base/ids.ts';
+import {
+  type Buffer,
+  INVALID_COMMAND_ID,
+  type ItemPointer,
+  type Lsn,
+  type TransactionId,
+  tidOffset,
+} from '#base/ids.ts';
 import { mem } from '#shm/memory.ts';
 import { bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { xlogRegisterBuffer } from '#storage/buffer/buffer-wal.ts';

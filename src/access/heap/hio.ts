@@ -7,7 +7,13 @@
  *  Two heap pages (old and new version of an update) are locked in block order.
  *  Counterpart: src/backend/access/heap/hio.c */
 import { MAX_HEAP_TUPLE_SIZE, setTupleCtid } from '#access/common/heap-tuple-layout.ts';
-import { type Relation, relationNblocks, relationSmgr, relationTargetPageFreeSpace, relReadBuffer } from '#access/common/relation-descriptor.ts';
+import {
+  type Relation,
+  relationNblocks,
+  relationSmgr,
+  relationTargetPageFreeSpace,
+  relReadBuffer,
+} from '#access/common/relation-descriptor.ts';
 import { HEAP_INSERT } from '#access/heap/heap-types.ts';
 import { visibilityMapPin, visibilityMapPinOk, type VmBuffer } from '#access/heap/visibility-map.ts';
 import { assert } from '#base/assert.ts';
@@ -127,9 +133,7 @@ function getVisibilityMapPins(
   for (;;) {
     const need1 = pageIsAllVisible(bufferPage(buffer1)) && !visibilityMapPinOk(block1, vm1!.buffer);
     const need2 =
-      buffer2 !== INVALID_BUFFER &&
-      pageIsAllVisible(bufferPage(buffer2)) &&
-      !visibilityMapPinOk(block2, vm2!.buffer);
+      buffer2 !== INVALID_BUFFER && pageIsAllVisible(bufferPage(buffer2)) && !visibilityMapPinOk(block2, vm2!.buffer);
     if (!need1 && !need2) return;
     lockBuffer(buffer1, BUFFER_LOCK.unlock);
     if (buffer2 !== INVALID_BUFFER && buffer2 !== buffer1) lockBuffer(buffer2, BUFFER_LOCK.unlock);
@@ -195,7 +199,8 @@ export function getBufferForTuple(
   const target = size + saveFree > nearlyEmpty ? Math.max(size, nearlyEmpty) : size + saveFree;
   const otherBlock = otherBuffer !== INVALID_BUFFER ? bufferBlock(otherBuffer) : INVALID_BLOCK;
   const smgr = relationSmgr(rel);
-  let block = state !== null && state.currentBuffer !== INVALID_BUFFER ? bufferBlock(state.currentBuffer) : smgr.targetBlock;
+  let block =
+    state !== null && state.currentBuffer !== INVALID_BUFFER ? bufferBlock(state.currentBuffer) : smgr.targetBlock;
   if (block === INVALID_BLOCK && useFsm) block = getPageWithFreeSpace(smgr, target);
   if (block === INVALID_BLOCK) {
     const blocks = relationNblocks(rel);

@@ -15,7 +15,15 @@ import { horizonKindOf } from '#access/heap/horizon.ts';
 import { heapGetRootTuples } from '#access/heap/prune.ts';
 import { heapTupleSatisfiesVacuum, tupleUpdateXid } from '#access/heap/visibility.ts';
 import type { Datum } from '#adt/datum.ts';
-import { type Buffer, INVALID_BLOCK, type ItemPointer, makeTid, type TransactionId, tidBlock, tidOffset } from '#base/ids.ts';
+import {
+  type Buffer,
+  INVALID_BLOCK,
+  type ItemPointer,
+  makeTid,
+  type TransactionId,
+  tidBlock,
+  tidOffset,
+} from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
@@ -23,7 +31,13 @@ import { BUFFER_LOCK } from '#storage/buffer/buffer-layout.ts';
 import { lockBuffer } from '#storage/buffer/buffer-lock.ts';
 import { bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { getOldestNonRemovableTransactionId } from '#transam/proc-array.ts';
-import { getTransactionSnapshot, registerSnapshot, SNAPSHOT_ANY, type Snapshot, unregisterSnapshot } from '#transam/snapshot.ts';
+import {
+  getTransactionSnapshot,
+  registerSnapshot,
+  SNAPSHOT_ANY,
+  type Snapshot,
+  unregisterSnapshot,
+} from '#transam/snapshot.ts';
 import { transactionIdIsCurrentTransactionId } from '#transam/xact.ts';
 import { xactLockTableWait } from '#transam/xact-wait.ts';
 
@@ -37,8 +51,7 @@ function columnsNeeded(heap: Relation, info: IndexInfo): number {
 function formByColumns(info: IndexInfo, columns: readonly Datum[], values: Datum[]): void {
   for (let i = 0; i < info.numAttrs; i++) {
     const attnum = info.attrNumbers[i]!;
-    if (attnum <= 0)
-      report('ERROR', { code: SQLSTATE.internalError, message: 'wrong number of index expressions' });
+    if (attnum <= 0) report('ERROR', { code: SQLSTATE.internalError, message: 'wrong number of index expressions' });
     values[i] = columns[attnum - 1]!;
   }
 }

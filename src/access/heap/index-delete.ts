@@ -3,17 +3,12 @@
  *  Simple deletion checks entries that the index knows or suspects to be dead. Bottom-up deletion is asked before a page
  *  would split: it looks at the few table blocks where most duplicates point to, and stops when a block gave nothing.
  *  Counterpart: heap_index_delete_tuples(), bottomup_sort_and_shrink() of src/backend/access/heap/heapam.c */
-import {
-  tupleCtidOffset,
-  tupleIsHeapOnly,
-  tupleIsHotUpdated,
-  tupleXmin,
-} from '#access/common/heap-tuple-layout.ts';
+import { tupleCtidOffset, tupleIsHeapOnly, tupleIsHotUpdated, tupleXmin } from '#access/common/heap-tuple-layout.ts';
 import { type Relation, relReadBuffer } from '#access/common/relation-descriptor.ts';
 import type { IndexDelete, IndexDeleteOp, IndexDeleteStatus } from '#access/common/table-am.ts';
 import { heapHotSearchBuffer } from '#access/heap/heap-fetch.ts';
 import { horizonKindOf } from '#access/heap/horizon.ts';
-import { itemIdWord, LP_MASK, LP_NORMAL, LP_REDIRECT, LP_UNUSED, lpOffset, pageMaxOffset } from '#access/heap/line-pointers.ts';
+import { LP_MASK, LP_NORMAL, LP_REDIRECT, LP_UNUSED } from '#access/heap/line-pointers.ts';
 import { advanceLatestRemoved } from '#access/heap/prune.ts';
 import { tupleUpdateXid } from '#access/heap/visibility.ts';
 import {
@@ -33,6 +28,7 @@ import { lockBuffer, unlockReleaseBuffer } from '#storage/buffer/buffer-lock.ts'
 import { bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { globalVisTestFor } from '#transam/proc-array.ts';
 import { newSnapshot } from '#transam/snapshot.ts';
+import { itemIdWord, lpOffset, pageMaxOffset } from '#storage/page/page.ts';
 
 const MAX_BLOCKS = 6;
 const TOLERANCE_BLOCKS = 3;

@@ -1,15 +1,4 @@
 /** line-pointers.ts — flags of line pointer words in place, for loops that test them without shifting. */
-export {
-  itemAt,
-  itemIdSetDead,
-  itemIdSetRedirect,
-  itemIdSetUnused,
-  itemIdWord,
-  lpFlags,
-  lpLength,
-  lpOffset,
-  pageMaxOffset,
-} from '#storage/page/page.ts';
 export const LP_MASK = 0x18000;
 export const LP_UNUSED = 0;
 export const LP_NORMAL = 0x08000;

@@ -23,19 +23,7 @@ import { type Relation, relationNeedsWal, relationTargetPageFreeSpace } from '#a
 import { SIZE_OF_HEAP_PRUNE, XLOG_HEAP2 } from '#access/heap/heap-records.ts';
 import { HTSV, type HtsvResult } from '#access/heap/heap-types.ts';
 import { horizonKindOf } from '#access/heap/horizon.ts';
-import {
-  itemIdSetDead,
-  itemIdSetRedirect,
-  itemIdSetUnused,
-  itemIdWord,
-  LP_DEAD,
-  LP_MASK,
-  LP_NORMAL,
-  LP_REDIRECT,
-  LP_UNUSED,
-  lpOffset,
-  pageMaxOffset,
-} from '#access/heap/line-pointers.ts';
+import { LP_DEAD, LP_MASK, LP_NORMAL, LP_REDIRECT, LP_UNUSED } from '#access/heap/line-pointers.ts';
 import { heapTupleSatisfiesVacuumHorizon, htsvDeadAfter, tupleUpdateXid } from '#access/heap/visibility.ts';
 import { assert } from '#base/assert.ts';
 import type { Buffer, TransactionId } from '#base/ids.ts';
@@ -49,9 +37,15 @@ import { bufferBlock, bufferPage } from '#storage/buffer/buffer-pool.ts';
 import { xlogRegisterBuffer } from '#storage/buffer/buffer-wal.ts';
 import { markBufferDirty, markBufferDirtyHint } from '#storage/buffer/dirty.ts';
 import {
+  itemIdSetDead,
+  itemIdSetRedirect,
+  itemIdSetUnused,
+  itemIdWord,
+  lpOffset,
   pageClearFlag,
   pageHeapFreeSpace,
   pageIsFull,
+  pageMaxOffset,
   pagePruneXid,
   pageSetLsn,
   pageSetPruneXid,
@@ -60,7 +54,15 @@ import { pageRepairFragmentation } from '#storage/page/page-compact.ts';
 import { PD } from '#storage/page/page-layout.ts';
 import { type GlobalVisState, globalVisTestFor, globalVisTestIsRemovableXid } from '#transam/proc-array.ts';
 import { transactionIdDidCommit } from '#transam/transam.ts';
-import { REGBUF, recoveryInProgress, walScratch, xlogBeginInsert, xlogInsert, xlogRegisterBufData, xlogRegisterData } from '#wal/insert.ts';
+import {
+  REGBUF,
+  recoveryInProgress,
+  walScratch,
+  xlogBeginInsert,
+  xlogInsert,
+  xlogRegisterBufData,
+  xlogRegisterData,
+} from '#wal/insert.ts';
 import { RM } from '#wal/rmgr-ids.ts';
 
 const MAX_TUPLES = 291;

@@ -5,7 +5,14 @@
  *  deletes the chunks of changed ones. A chunk holds at most 1996 bytes; (chunk_id, chunk_seq) is unique.
  *  Counterpart: src/backend/access/heap/heaptoast.c, src/backend/access/table/toast_helper.c,
  *  src/backend/access/common/toast_internals.c, detoast.c */
-import { fillTuple, filledMask, heapFormTuple, heapStoredAddresses, heapTupleLength, scratchAt } from '#access/common/heap-tuple.ts';
+import {
+  fillTuple,
+  filledMask,
+  heapFormTuple,
+  heapStoredAddresses,
+  heapTupleLength,
+  scratchAt,
+} from '#access/common/heap-tuple.ts';
 import {
   HEAP_HASEXTERNAL,
   HEAP_HASNULL,
@@ -292,7 +299,11 @@ const key = (attno: number, strategy: number, proc: Oid, value: number): ScanKey
     compare: compareNumbers,
     test: (a, b) => {
       const order = compareNumbers(a, b);
-      return strategy === BT_STRATEGY.equal ? order === 0 : strategy === BT_STRATEGY.lessEqual ? order <= 0 : order >= 0;
+      return strategy === BT_STRATEGY.equal
+        ? order === 0
+        : strategy === BT_STRATEGY.lessEqual
+          ? order <= 0
+          : order >= 0;
     },
   });
 const SNAPSHOT_TOAST: Snapshot = newSnapshot('toast');

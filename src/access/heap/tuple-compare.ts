@@ -1,6 +1,11 @@
 /** tuple-compare.ts — which columns an update changes, and the part of the old tuple that identifies it.
  *  Counterpart: HeapDetermineColumnsInfo(), ExtractReplicaIdentity() of src/backend/access/heap/heapam.c */
-import { heapAttrAddress, heapFormTupleStored, heapStoredAddresses, heapTupleLength } from '#access/common/heap-tuple.ts';
+import {
+  heapAttrAddress,
+  heapFormTupleStored,
+  heapStoredAddresses,
+  heapTupleLength,
+} from '#access/common/heap-tuple.ts';
 import { HEAP_HASEXTERNAL, tupleInfomask } from '#access/common/heap-tuple-layout.ts';
 import { type Relation, relationIsLogicallyLogged, type TupleDesc } from '#access/common/relation-descriptor.ts';
 import { detoastPacked, varIsExternal, varSize } from '#access/common/varlena.ts';

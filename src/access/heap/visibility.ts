@@ -79,11 +79,7 @@ export function multiXactGetUpdateXid(xmax: TransactionId, infomask: number): Tr
 /** HeapTupleHeaderGetUpdateXid(). */
 export function tupleUpdateXid(at: number): TransactionId {
   const infomask = tupleInfomask(at);
-  if (
-    (infomask & HEAP_XMAX_INVALID) === 0 &&
-    (infomask & HEAP_XMAX_IS_MULTI) !== 0 &&
-    !xmaxIsLockedOnly(infomask)
-  )
+  if ((infomask & HEAP_XMAX_INVALID) === 0 && (infomask & HEAP_XMAX_IS_MULTI) !== 0 && !xmaxIsLockedOnly(infomask))
     return multiXactGetUpdateXid(tupleRawXmax(at), infomask);
   return tupleRawXmax(at);
 }
@@ -333,12 +329,7 @@ export function heapTupleSatisfies(snapshot: Snapshot, at: number, buffer: Buffe
 let currentTid: ItemPointer = 0;
 
 /** May the command `curcid` change the tuple at `at`, which is in place `tid`? */
-export function heapTupleSatisfiesUpdate(
-  at: number,
-  tid: ItemPointer,
-  curcid: CommandId,
-  buffer: Buffer,
-): TMResult {
+export function heapTupleSatisfiesUpdate(at: number, tid: ItemPointer, curcid: CommandId, buffer: Buffer): TMResult {
   currentTid = tid;
   const state = xminState(at, buffer);
   if (state === 0 || state === 3) return 'invisible';
@@ -383,8 +374,7 @@ export function heapTupleSatisfiesUpdate(
 /** xmax is committed: a next version exists unless t_ctid points to the tuple itself, which only its place tells. A
  *  partition move counts as a deletion for the table, but must be told apart by the caller: 'updated'. */
 const updatedOrDeleted = (at: number): TMResult => (currentTid === ctidOf(at) ? 'deleted' : 'updated');
-const ctidOf = (at: number): ItemPointer =>
-  tupleCtidBlock(at) * 65536 + mem.view.getUint16(at + 16, true);
+const ctidOf = (at: number): ItemPointer => tupleCtidBlock(at) * 65536 + mem.view.getUint16(at + 16, true);
 
 /** My own new tuple, locked only. */
 function lockedByOneOfMine(at: number, infomask: number): TMResult {

@@ -25,14 +25,16 @@ const { columns, rows } = JSON.parse(readFileSync(new URL('typed.json', folder),
   columns: [string, number, number, boolean, 'c' | 's' | 'i' | 'd', 'p' | 'e' | 'm' | 'x'][];
   rows: (string | null)[][];
 };
-const attrs = columns.map(([name, typeId, length, byValue, align, storage]): AttributeInit => ({
-  name,
-  typeId: typeId as Oid,
-  length,
-  byValue,
-  align,
-  storage,
-}));
+const attrs = columns.map(
+  ([name, typeId, length, byValue, align, storage]): AttributeInit => ({
+    name,
+    typeId: typeId as Oid,
+    length,
+    byValue,
+    align,
+    storage,
+  }),
+);
 const describeColumns = (init: AttributeInit[]): TupleDesc =>
   new TupleDesc(init.map((one, i) => attribute(one, i + 1)));
 /** Types without functions here: their Datum is raw bytes, or of a form of this unit. */
@@ -142,7 +144,14 @@ describe('forming', () => {
   });
   it('keeps multibyte text at the border of a short header', () => {
     const desc = describeColumns([text, int4]);
-    for (const value of ['ä'.repeat(62), 'ä'.repeat(63), 'ä'.repeat(64), '€'.repeat(42), `${'€'.repeat(42)}x`, '😀'.repeat(40)]) {
+    for (const value of [
+      'ä'.repeat(62),
+      'ä'.repeat(63),
+      'ä'.repeat(64),
+      '€'.repeat(42),
+      `${'€'.repeat(42)}x`,
+      '😀'.repeat(40),
+    ]) {
       const at = heapFormTuple(desc, [value, 5], space);
       expect(heapGetAttr(desc, at, 1)).toBe(value);
       expect(heapGetAttr(desc, at, 2)).toBe(5);
