@@ -55,7 +55,8 @@ import {
   WAIT_STATUS,
 } from '#storage/lmgr/lock-queue.ts';
 import { findLock, partitionLock, partitionLockOfIndex } from '#storage/lmgr/lock-table.ts';
-import { describeLockTag } from '#storage/lmgr/lock-tag.ts';
+import { describeLockTag, type LockTag } from '#storage/lmgr/lock-tag.ts';
+import { inHotStandby } from '#wal/recovery-state.ts';
 
 /** What we wait for, from the decision to wait until the grant is noted locally. */
 let awaited: LocalLock | null = null;
@@ -64,6 +65,14 @@ let awaitedOwner: ResourceOwner | null = null;
 let queuedFor: LocalLock | null = null;
 let deadlockTimeoutFired = false;
 let deadlockState: DeadLockState = 'notYetChecked';
+
+/** On a standby the startup process replays locks: it does not look for deadlocks but cancels, in the end, whoever holds
+ *  what it needs. Waits once, for its latch or a timeout. */
+export type StandbyLockWait = (tag: LockTag, waitEvent: number) => void;
+let standbyWait: StandbyLockWait | null = null;
+export function setStandbyLockWait(wait: StandbyLockWait | null): void {
+  standbyWait = wait;
+}
 
 /** PROC_FLAG bits of PGPROC.statusFlags. */
 const IS_AUTOVACUUM = 0x01;
@@ -116,12 +125,18 @@ function procSleep(local: LocalLock): number {
   }
   queuedFor = local;
   lwLockRelease(partition);
-  armTimeouts(at);
+  const standby = inHotStandby() ? standbyWait : null;
+  if (standby === null) armTimeouts(at);
   const start = currentTimestamp();
   const event = (WAIT_CLASS.Lock << 24) | local.tag.type;
   let mayCancelAutovacuum = true;
   let status: number;
   do {
+    if (standby !== null) {
+      standby(local.tag, event);
+      status = PgProc.waitStatus.load(mem, at);
+      continue;
+    }
     waitLatch(undefined, event);
     resetLatch();
     // The alarm is looked at here, too, because interrupts may be held off by whoever waits.
@@ -149,7 +164,7 @@ function procSleep(local: LocalLock): number {
       deadlockState = 'noDeadlock';
     }
   } while (status === WAIT_STATUS.waiting);
-  disableWaitTimeouts();
+  if (standby === null) disableWaitTimeouts();
   lwLockAcquire(partition, 'exclusive');
   queuedFor = null;
   if (PgProc.waitStatus.load(mem, at) === WAIT_STATUS.ok) grantAwaitedLock();
