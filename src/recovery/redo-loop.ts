@@ -23,6 +23,7 @@ import { setWalReceiptTime } from '#recovery/recovery-source.ts';
 import { recoveryStopsAfter, recoveryStopsBefore, targetKind } from '#recovery/recovery-target.ts';
 import { recovery } from '#recovery/recovery-vars.ts';
 import { describeRecord, RMGRS, rmgrOf } from '#recovery/rmgr-list.ts';
+import { verifyBackupPages } from '#recovery/verify-pages.ts';
 import { timelinesOf } from '#recovery/xlog-redo.ts';
 import type { DecodedRecord } from '#wal/reader.ts';
 import {
@@ -40,7 +41,7 @@ import {
 import { RM } from '#wal/rmgr-ids.ts';
 import { removeNonParentSegments } from '#wal/segments.ts';
 import { timelineInHistory } from '#wal/timeline.ts';
-import { lsnText, XLOG, XLR_INFO_MASK } from '#wal/wal-format.ts';
+import { lsnText, XLOG, XLR_CHECK_CONSISTENCY, XLR_INFO_MASK } from '#wal/wal-format.ts';
 
 const NONE = 0 as Lsn;
 /** Exit code that tells the postmaster to shut down: recovery_target_action = shutdown. */
@@ -167,6 +168,7 @@ function redoWithContext(record: DecodedRecord): void {
   const where = record.lsn;
   try {
     rmgrOf(record.rmid).redo(record);
+    if ((record.info & XLR_CHECK_CONSISTENCY) !== 0) verifyBackupPages(record);
   } catch (caught) {
     const error = toPgError(caught);
     const context = `WAL redo at ${lsnText(where)} for ${describeRecord(record)}`;
