@@ -1,5 +1,6 @@
 /** sql-harness.ts — SQL text through parser, analyzer, rewriter, planner and executor in this process, without a server.
  *
+ *  Tables, catalogs included, can be read once a database is open (openTestDatabase).
  *  `runSql` gives rows as text, NULL as null; `psqlRows` joins them as `psql -At` does. */
 import '#adt/load.ts';
 import type { Datum } from '#adt/datum.ts';
@@ -8,6 +9,7 @@ import type { Oid } from '#base/ids.ts';
 import '#catalog/catalog-functions.ts';
 import '#catalog/privilege-functions.ts';
 import '#catalog/reg-types.ts';
+import { databaseAccess } from '#catalog/session-identity.ts';
 import '#catalog/type-cache.ts';
 import { createQueryDesc, executorEnd, executorFinish, executorRun, executorStart } from '#executor/run.ts';
 import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
@@ -17,6 +19,8 @@ import { installQueryServices } from '#optimizer/sql-language.ts';
 import { analyze } from '#parser/analyze.ts';
 import { parseText } from '#parser/parse.ts';
 import { rewriteQuery } from '#rewrite/rewrite.ts';
+import { getTransactionSnapshot, popActiveSnapshot, pushActiveSnapshot } from '#transam/snapshot.ts';
+import { abortOutOfAnyTransaction, commitTransactionCommand, startTransactionCommand } from '#transam/xact.ts';
 
 installQueryServices(rewriteQuery);
 
@@ -57,8 +61,20 @@ export function runPlan(plan: PlannedStmt, params: BoundParams | null = null): S
   executorEnd(query);
   return { columns: query.columns, rows: receiver.rows };
 }
+/** One statement; with an open database (test-database.ts) as a transaction of its own. */
 export function runSql(text: string): SqlResult {
-  return runPlan(planSql(text));
+  if (!databaseAccess.database) return runPlan(planSql(text));
+  startTransactionCommand();
+  try {
+    pushActiveSnapshot(getTransactionSnapshot());
+    const result = runPlan(planSql(text));
+    popActiveSnapshot();
+    commitTransactionCommand();
+    return result;
+  } catch (caught) {
+    abortOutOfAnyTransaction();
+    throw caught;
+  }
 }
 /** Lines as `psql -At` prints them. */
 export function psqlRows(text: string): string[] {
