@@ -167,7 +167,8 @@ export function visibilityMapSet(
   cutoffXid: TransactionId,
   flags: number,
 ): void {
-  assert(flags !== 0 && (flags & VM_ALL_VISIBLE) !== 0, 'a frozen page is visible');
+  // Frozen alone: vacuum froze a page that was known as visible before.
+  assert((flags & (VM_ALL_VISIBLE | VM_ALL_FROZEN)) !== 0, 'bits of the visibility map');
   if (!visibilityMapPinOk(heapBlock, vmBuffer))
     report('ERROR', { code: SQLSTATE.internalError, message: 'wrong VM buffer passed to visibilitymap_set' });
   if (heapBuffer !== INVALID_BUFFER) {
