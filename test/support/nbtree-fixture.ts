@@ -178,7 +178,7 @@ export function makeIndex(
 }
 
 let cluster: WalCluster;
-export function openBtreeCluster(buffers = 2000): WalCluster {
+export function openBtreeCluster(buffers = 1000): WalCluster {
   cluster = openWalCluster({
     settings: { shared_buffers: String(buffers) },
     segmentSize: 16 << 20,

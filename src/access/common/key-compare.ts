@@ -327,7 +327,7 @@ function compareFloats(a: number, b: number): number {
 }
 export function compareBytes(a: number, aLength: number, b: number, bLength: number): number {
   const { u8 } = mem;
-  const shared = aLength < bLength ? aLength : bLength;
+  const shared = Math.min(aLength, bLength);
   for (let i = 0; i < shared; i++) {
     const difference = u8[a + i]! - u8[b + i]!;
     if (difference !== 0) return difference;
@@ -402,12 +402,6 @@ function compareHeapBytes(a: Uint8Array, b: number, bLength: number): number {
     if (difference !== 0) return difference;
   }
   return a.length - bLength;
-}
-
-/** Order of two stored values of the column. */
-export function compareStored(column: KeyColumn, a: number, b: number, scratch: KeyArgument): number {
-  scratch.setStored(b);
-  return compareKey(scratch, a);
 }
 
 /** A number that orders as the stored value does as far as it reaches (an abbreviated key), for sorting. Equal numbers

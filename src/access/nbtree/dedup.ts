@@ -179,7 +179,7 @@ export function dedupPass(
   clearBtFlags(newPage, BTP.hasGarbage);
   const count = state.intervals.length / 2;
   const intervalsAt = scratch(count * 4);
-  state.intervals.forEach((value, i) => mem.view.setUint16(intervalsAt + i * 2, value, true));
+  for (let i = 0; i < count * 2; i++) mem.view.setUint16(intervalsAt + i * 2, state.intervals[i]!, true);
   beginCritical();
   pageRestoreFrom(newPage, page);
   markBufferDirty(buffer);

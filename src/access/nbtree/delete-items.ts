@@ -56,7 +56,7 @@ function encodeUpdates(updates: readonly PostingUpdate[]): { offsetsAt: number; 
 }
 function encodeOffsets(offsets: readonly OffsetNumber[]): number {
   const at = scratch(offsets.length * 2);
-  offsets.forEach((offset, i) => mem.view.setUint16(at + i * 2, offset, true));
+  for (let i = 0; i < offsets.length; i++) mem.view.setUint16(at + i * 2, offsets[i]!, true);
   return at;
 }
 

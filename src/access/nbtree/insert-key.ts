@@ -73,7 +73,7 @@ export function compareWithItem(key: InsertKey, page: number, offset: OffsetNumb
 export function compareWithTuple(key: InsertKey, tup: number): number {
   const { state, args, keySize } = key;
   const natts = tupleNAtts(tup, state.natts);
-  const columns = natts < keySize ? natts : keySize;
+  const columns = Math.min(natts, keySize);
   for (let i = 0; i < columns; i++) {
     const arg = args[i]!;
     const at = indexAttribute(state.desc, tup, i + 1);

@@ -4,7 +4,7 @@
  *  are taken left to right and bottom to top, which is why no two processes can block each other.
  *  Counterpart: src/backend/access/nbtree/nbtpage.c (first half) */
 import { relationNeedsWal, relationSmgr, relReadBuffer, type Relation } from '#access/common/relation-descriptor.ts';
-import { btState, indexAllEqualImage } from '#access/nbtree/index-state.ts';
+import { btState } from '#access/nbtree/index-state.ts';
 import {
   BTP,
   BTREE_MAGIC,
@@ -350,4 +350,3 @@ export function setCleanupInfo(rel: Relation, deletedPages: number): void {
   endCritical();
   relBuffer(metaBuffer);
 }
-export const computeAllEqualImage = indexAllEqualImage;

@@ -407,43 +407,30 @@ function redoReusePage(record: DecodedRecord): void {
   resolveConflict((u32(main + 20) * 0x1_0000_0000 + u32(main + 16)) as FullTransactionId, true, node);
 }
 
+const HANDLERS: Readonly<Record<number, (record: DecodedRecord) => void>> = {
+  [XLOG_BTREE.insertLeaf]: (record) => redoInsert(record, true, false, false),
+  [XLOG_BTREE.insertUpper]: (record) => redoInsert(record, false, false, false),
+  [XLOG_BTREE.insertMeta]: (record) => redoInsert(record, false, true, false),
+  [XLOG_BTREE.insertPost]: (record) => redoInsert(record, true, false, true),
+  [XLOG_BTREE.splitL]: (record) => redoSplit(record, true),
+  [XLOG_BTREE.splitR]: (record) => redoSplit(record, false),
+  [XLOG_BTREE.dedup]: redoDedup,
+  [XLOG_BTREE.vacuum]: redoVacuum,
+  [XLOG_BTREE.delete]: redoDelete,
+  [XLOG_BTREE.markPageHalfDead]: redoMarkHalfDead,
+  [XLOG_BTREE.unlinkPage]: (record) => redoUnlinkPage(record, false),
+  [XLOG_BTREE.unlinkPageMeta]: (record) => redoUnlinkPage(record, true),
+  [XLOG_BTREE.newRoot]: redoNewRoot,
+  [XLOG_BTREE.reusePage]: redoReusePage,
+  [XLOG_BTREE.metaCleanup]: (record) => restoreMeta(record, 0),
+};
 export function redoBtree(record: DecodedRecord): void {
+  const info = record.info & RMGR_INFO_MASK;
+  const handler = HANDLERS[info];
+  if (handler === undefined) report('PANIC', { message: `btree_redo: unknown op code ${info}` });
   const outer = enterScratch();
   try {
-    const info = record.info & RMGR_INFO_MASK;
-    switch (info) {
-      case XLOG_BTREE.insertLeaf:
-        return redoInsert(record, true, false, false);
-      case XLOG_BTREE.insertUpper:
-        return redoInsert(record, false, false, false);
-      case XLOG_BTREE.insertMeta:
-        return redoInsert(record, false, true, false);
-      case XLOG_BTREE.splitL:
-        return redoSplit(record, true);
-      case XLOG_BTREE.splitR:
-        return redoSplit(record, false);
-      case XLOG_BTREE.insertPost:
-        return redoInsert(record, true, false, true);
-      case XLOG_BTREE.dedup:
-        return redoDedup(record);
-      case XLOG_BTREE.vacuum:
-        return redoVacuum(record);
-      case XLOG_BTREE.delete:
-        return redoDelete(record);
-      case XLOG_BTREE.markPageHalfDead:
-        return redoMarkHalfDead(record);
-      case XLOG_BTREE.unlinkPage:
-      case XLOG_BTREE.unlinkPageMeta:
-        return redoUnlinkPage(record, info === XLOG_BTREE.unlinkPageMeta);
-      case XLOG_BTREE.newRoot:
-        return redoNewRoot(record);
-      case XLOG_BTREE.reusePage:
-        return redoReusePage(record);
-      case XLOG_BTREE.metaCleanup:
-        return restoreMeta(record, 0);
-      default:
-        report('PANIC', { message: `btree_redo: unknown op code ${info}` });
-    }
+    handler(record);
   } finally {
     leaveScratch(outer);
   }

@@ -16,7 +16,6 @@ import {
   postingOffset,
   setTupleNAtts,
   setTupleSize,
-  tidCount,
   tupleHasNulls,
   tupleHeapTid,
   tupleMaxHeapTid,
@@ -175,7 +174,7 @@ export function checkThirdPage(rel: Relation, heap: Relation | null, page: numbe
     report('ERROR', {
       message: `cannot insert oversized tuple of size ${size} on internal page of index "${rel.name}"`,
     });
-  const tid = tidCount(tup) === 1 ? tupleHeapTid(tup) : tupleHeapTid(tup);
+  const tid = tupleHeapTid(tup);
   report('ERROR', {
     code: SQLSTATE.programLimitExceeded,
     message: `index row size ${size} exceeds btree version 4 maximum ${BT_MAX_ITEM_SIZE} for index "${rel.name}"`,
@@ -183,7 +182,6 @@ export function checkThirdPage(rel: Relation, heap: Relation | null, page: numbe
     hint:
       'Values larger than 1/3 of a buffer page cannot be indexed.\n' +
       'Consider a function index of an MD5 hash of the value, or use full text indexing.',
-    schema: undefined,
     table: heap?.name,
     constraint: rel.name,
   });

@@ -9,7 +9,7 @@ import {
   type IndexBulkDeleteResult,
   type IndexVacuumInfo,
 } from '#access/common/index-am.ts';
-import { relationNblocks, relationSmgr, relReadBuffer, type Relation } from '#access/common/relation-descriptor.ts';
+import { relationNblocks, relationSmgr, relReadBuffer } from '#access/common/relation-descriptor.ts';
 import { vacuumDelayPoint } from '#access/common/vacuum-delay.ts';
 import { endVacuumCycle, startVacuumCycle } from '#access/nbtree/cycle-id.ts';
 import { deleteItemsForVacuum, type PostingUpdate } from '#access/nbtree/delete-items.ts';
