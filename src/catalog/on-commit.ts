@@ -54,7 +54,7 @@ function perform(): void {
 registerXactParticipant({
   name: 'ON COMMIT actions',
   rank: XACT_RANK.onCommitActions,
-  preCommit: perform,
+  beforeCommit: perform,
   atCommit() {
     entries = entries.filter((entry) => entry.deletingSubid === 0);
     for (const entry of entries) entry.creatingSubid = 0;

@@ -7,16 +7,20 @@ import type { Node } from '@pgsql/types';
 import { alterSystem } from '#commands/alter-system.ts';
 import { listen, notify, unlisten } from '#commands/async.ts';
 import { checkpointStatement } from '#commands/checkpoint.ts';
+import { createTableStatement } from '#commands/create-table.ts';
+import { createIndexStatement } from '#commands/define-index.ts';
 import { discard } from '#commands/discard.ts';
 import { doStatement } from '#commands/do.ts';
+import { dropRelations, isRelationDrop } from '#commands/drop-relation.ts';
 import { explainColumns, explainQuery } from '#commands/explain.ts';
 import { loadStatement } from '#commands/load.ts';
+import { setNestedUtility } from '#commands/nested-utility.ts';
 import { lockTable } from '#commands/lock-table.ts';
 import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
 import { runTransactionStatement } from '#commands/transaction.ts';
 import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
-import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
+import { type BoundParams, type DestReceiver, discardReceiver, type ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import { type Body, bodyOf, isTag, type Tag, tagOf } from '#parser/ast.ts';
 import { commandTag, logClass, type QueryCompletion } from '#portal/command-tags.ts';
@@ -138,6 +142,22 @@ function utilityColumns(utilityStmt: unknown): ResultColumn[] | null {
 }
 
 export function installUtility(): void {
+  setNestedUtility((node, sourceText) => {
+    const tag = tagOf(node);
+    const command = COMMANDS[tag] as UtilityCommand<Tag> | undefined;
+    if (command === undefined) notSupported(node, false);
+    else {
+      command.run(bodyOf(node, tag) as never, {
+        sourceText,
+        start: 0,
+        end: sourceText.length,
+        isTopLevel: false,
+        params: null,
+        dest: discardReceiver,
+        completion: null,
+      });
+    }
+  });
   utilityHooks.process = processUtility;
   utilityHooks.resultColumns = utilityColumns;
 }
