@@ -286,16 +286,22 @@ function buildFresh(relid: Oid): RelationData | null {
     }
   }
 }
+/** Catalogs, their indexes and TOAST tables have OIDs assigned by hand. */
+const FIRST_GENBKI_OID = 10000;
+const isCatalog = (relid: Oid): boolean => relid < FIRST_GENBKI_OID && isBuiltinRelation(relid);
 function buildRelation(relid: Oid): RelationData | null {
   const fromFacts = isMadeOfFacts(relid);
   const row = fromFacts ? factStore.class.byOid(relid)! : readClassRow(relid);
   if (row === null) return null;
+  // The catalogs themselves are always as the facts say (their layout is that of the catalog version); views and
+  // information_schema's tables only as long as nobody changed them.
   const columnsAreFacts =
-    isBuiltinRelation(relid) && (fromFacts || rowSourceOf(RELATION.pgAttribute) !== ROW_SOURCE.table);
+    isCatalog(relid) || (isBuiltinRelation(relid) && rowSourceOf(RELATION.pgAttribute) !== ROW_SOURCE.table);
   const rel = new RelationData(relid, columnsAreFacts ? catalogTupleDesc(relid) : describe(row));
   fillFromClass(rel, row);
   if (rel.kind === 'i' || rel.kind === 'I') {
-    const indexIsFact = columnsAreFacts && rowSourceOf(RELATION.pgIndex) !== ROW_SOURCE.table;
+    const indexIsFact =
+      isCatalog(relid) || (isBuiltinRelation(relid) && rowSourceOf(RELATION.pgIndex) !== ROW_SOURCE.table);
     rel.index = (indexIsFact ? catalogIndexDesc(relid) : null) ?? readIndex(relid);
   }
   initPhysicalAddress(rel);

@@ -9,6 +9,7 @@ import { relationMapInitializePhase2, relationMapInitializePhase3 } from '#catal
 import { type DatabaseRow, store } from '#catalog/rows.ts';
 import { databaseAccess, sessionIdentity } from '#catalog/session-identity.ts';
 import '#access/heap/heap-am.ts';
+import '#access/heap/toast.ts';
 import '#access/nbtree/am.ts';
 import '#catalog/storage-hooks.ts';
 import { readTextFile, statIfExists } from '#platform/file-system.ts';
