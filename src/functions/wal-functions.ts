@@ -13,6 +13,7 @@ import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { resetLatch } from '#shm/latch.ts';
 import { waitLatch } from '#shm/wait-event-set.ts';
+import { registerXactParticipant, XACT_RANK } from '#transam/xact-callbacks.ts';
 import { getFlushRecPtr, getInsertTimeline, getXLogInsertRecPtr, getXLogWriteRecPtr } from '#wal/flush.ts';
 import {
   getLatestXTime,
@@ -26,7 +27,7 @@ import {
 } from '#wal/recovery-state.ts';
 import { previousSegmentOf, segmentFileName, segmentOffset, xlogIsNeeded } from '#wal/wal-format.ts';
 import { MAX_RESTORE_POINT_NAME, requestXLogSwitch, xlogRestorePoint } from '#wal/wal-records.ts';
-import { readWalStats } from '#wal/wal-stats.ts';
+import { readWalStats, reportWalStats } from '#wal/wal-stats.ts';
 
 const [INT4, INT8, TEXT, FLOAT8, TIMESTAMPTZ, NUMERIC] = [23, 20, 25, 701, 1184, 1700] as const;
 export function record(columns: readonly (readonly [name: string, type: number, value: Datum])[]): RecordDatum {
@@ -148,6 +149,15 @@ function walStatistics(): RecordDatum {
     ['stats_reset', TIMESTAMPTZ, s.resetTime],
   ]);
 }
+
+// What a transaction wrote is counted when it ends.
+registerXactParticipant({
+  name: 'WAL statistics',
+  rank: XACT_RANK.statistics,
+  atCommit: reportWalStats,
+  atPrepare: reportWalStats,
+  atAbort: reportWalStats,
+});
 
 registerBuiltins({
   pg_current_wal_lsn: position(getXLogWriteRecPtr),

@@ -27,6 +27,7 @@ import { serverFacts } from '#runtime/server-facts.ts';
 import { VERSION_TEXT } from '#runtime/version.ts';
 import '#adt/load.ts';
 import '#commands/variable-checks.ts';
+import '#wal/wal-settings.ts';
 import { loadSharedPreloadLibraries } from '#bgworker/load-library.ts';
 import { registerBackgroundWorker } from '#bgworker/registry.ts';
 import { initWaiting, watchReadable } from '#shm/wait-event-set.ts';

@@ -100,6 +100,7 @@ import { durableRenamePath, durableUnlinkPath } from '#wal/wal-io.ts';
 import { WalCtl } from '#wal/wal-layout.ts';
 import { setFullPageWrites, updateFullPageWrites, xlogReportParameters } from '#wal/wal-records.ts';
 import { walAt } from '#wal/wal-shmem.ts';
+import { reportWalStats } from '#wal/wal-stats.ts';
 
 /** What the cluster was doing when it was last seen. */
 function sayHowItWas(): void {
@@ -299,6 +300,7 @@ function finish(performedRecovery: boolean): void {
   lwLockRelease(controlFileLock());
   if (replay.standbyState !== STANDBY.disabled) endHotStandby();
   lateParts.wakeWalSenders();
+  reportWalStats();
   if (promoted) requestCheckpoint(CHECKPOINT.force);
 }
 
