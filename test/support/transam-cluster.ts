@@ -9,6 +9,7 @@ import { forgetLatch } from '#shm/latch.ts';
 import { mem } from '#shm/memory.ts';
 import { initProcess, procAt } from '#shm/proc.ts';
 import { PgProc } from '#shm/proc-layout.ts';
+import type { ShmemSubsystem } from '#shm/subsystem.ts';
 import { backendIdShmem, takeBackendId } from '#storage/ipc/backend-ids.ts';
 import { lockShmem } from '#storage/lmgr/lock-table.ts';
 import { serialShmem } from '#storage/lmgr/predicate-serial.ts';
@@ -39,8 +40,12 @@ export const TRANSAM_FOLDERS = [
   'pg_serial',
 ];
 
-export function openTransamCluster(settings: Record<string, string> = {}, clients = 2): WalCluster {
-  const cluster = openWalCluster({ settings, subsystems: TRANSAM_TEST_SUBSYSTEMS, clients });
+export function openTransamCluster(
+  settings: Record<string, string> = {},
+  clients = 2,
+  more: readonly ShmemSubsystem[] = [],
+): WalCluster {
+  const cluster = openWalCluster({ settings, subsystems: [...TRANSAM_TEST_SUBSYSTEMS, ...more], clients });
   for (const folder of TRANSAM_FOLDERS) mkdirSync(folder);
   resetExitCallbacks();
   resetInterruptHoldoffs();
