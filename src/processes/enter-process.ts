@@ -7,12 +7,13 @@ import { currentTimestamp, monotonicMs } from '#platform/clock.ts';
 import { native, SIGNAL } from '#platform/native.ts';
 import { initPsDisplay } from '#runtime/activity/ps-title.ts';
 import { PgError, report, reportHooks, toPgError } from '#runtime/error/report.ts';
-import { exitProcess, onShmemExit } from '#runtime/exit-callbacks.ts';
+import { beforeShmemExit, exitProcess, onShmemExit } from '#runtime/exit-callbacks.ts';
 import { processConfigFile } from '#runtime/guc/guc-file.ts';
 import { resetInterruptHoldoffs, setInterruptHandler, takeSignal, clearInterruptPending } from '#runtime/interrupts.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { createAuxiliaryResourceOwner, releaseAuxiliaryResources } from '#runtime/resource-owner.ts';
 import { serverFacts } from '#runtime/server-facts.ts';
+import { initializeTimeouts, registerTimeout, TIMEOUT } from '#runtime/timeouts.ts';
 import { extensionHooks } from '#bgworker/hooks.ts';
 import { conditionVariableCancelSleep } from '#shm/condition-variable.ts';
 import { lwLockReleaseAll } from '#shm/lwlock.ts';
@@ -23,7 +24,10 @@ import { AUXILIARY_SLOT, type AuxiliaryKind, takeAuxiliaryId, takeBackendId } fr
 import { markChildActive } from '#storage/ipc/pm-signal.ts';
 import { processProcSignalBarrier, procSignalInit, takeProcSignal } from '#storage/ipc/proc-signal.ts';
 import '#processes/sync-forwarding.ts';
+import { LOCK_METHOD } from '#storage/lmgr/lock-modes.ts';
+import { lockReleaseAll } from '#storage/lmgr/lock-release.ts';
 import { joinProcArray } from '#transam/proc-array.ts';
+import { abortOutOfAnyTransaction } from '#transam/xact.ts';
 import { backendStatusInit } from '#stats/backend-status.ts';
 import { memoryUsageText } from '#runtime/memory-usage.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
@@ -51,11 +55,23 @@ export function enterAuxiliary(kind: AuxiliaryKind): void {
 /** Joins shared memory as a process with a session (or the launcher, which is counted with the autovacuum workers). */
 export function enterWithSession(processClass: 'client' | 'autovacuum' | 'bgworker'): void {
   markChildActive();
+  if (processClass !== 'client') prepareForLocks();
   initProcess(processClass);
   takeBackendId();
   joinProcArray();
   procSignalInit();
   attachExtensions();
+}
+
+/** What a client's session arranges in tcop/startup.ts: timers, so that a wait for a lock can look for deadlocks and end
+ *  by lock_timeout; and that nothing locked stays behind. */
+function prepareForLocks(): void {
+  initializeTimeouts({ now: monotonicMs, setAlarm: (milliseconds) => void native.setAlarm(milliseconds) });
+  registerTimeout(TIMEOUT.lock, () => void native.kill(myProcess.pid, SIGNAL.INT));
+  beforeShmemExit(() => {
+    abortOutOfAnyTransaction();
+    lockReleaseAll(LOCK_METHOD.user, true);
+  });
 }
 
 /** Signals that an auxiliary process does not want. */
