@@ -82,7 +82,16 @@ const COMMANDS: CommandTable = {
   CheckPointStmt: { run: checkpointStatement },
   DoStmt: { run: doStatement },
   LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
+  CreateStmt: { run: (stmt, call) => createTableStatement(stmt, call.sourceText), writes: true },
+  IndexStmt: { run: (stmt, call) => createIndexStatement(stmt, call.sourceText, call.isTopLevel), writes: true },
+  DropStmt: { run: dropStatement, writes: true },
 };
+
+function dropStatement(stmt: Body<'DropStmt'>, call: UtilityCall): void {
+  if (isRelationDrop(stmt.removeType)) {
+    dropRelations(stmt, call.isTopLevel, (command) => preventInTransactionBlock(call.isTopLevel, command));
+  } else notSupported({ DropStmt: stmt }, call.isTopLevel);
+}
 
 /** Commands that could not be undone, so a block refuses them before anything else is looked at. */
 const OUTSIDE_BLOCKS: ReadonlySet<Tag> = new Set<Tag>([
