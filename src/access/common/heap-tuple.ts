@@ -404,7 +404,7 @@ export function heapDeform(
   needed: Uint8Array | null = null,
 ): void {
   const stored = mem.view.getUint16(tupleAt + 18, true) & HEAP_NATTS_MASK;
-  const count = stored < natts ? stored : natts;
+  const count = Math.min(stored, natts);
   const bitsAt = (mem.u8[tupleAt + 20]! & HEAP_HASNULL) !== 0 ? tupleAt + 23 : 0;
   deformData(desc, tupleAt + mem.u8[tupleAt + 22]!, bitsAt, count, out, needed);
   for (let i = count; i < natts; i++) out[i] = desc.attrs[i]!.missingValue ?? null;
