@@ -160,4 +160,17 @@ registerObjectDropper(RELATION.pgClass, ({ objectId, objectSubId }, flags) => {
 });
 registerObjectDropper(RELATION.pgType, ({ objectId }) => removeTypeById(objectId));
 registerObjectDropper(RELATION.pgConstraint, ({ objectId }) => removeConstraintById(objectId));
+/** RemoveTriggerById(): pg_class.relhastriggers stays, it only says where to look. */
+function removeTrigger(oid: Oid): void {
+  const pgTrigger = tableOpen(RELATION.pgTrigger, LOCK.rowExclusive);
+  const [found] = findCatalogTuples(store.trigger, pgTrigger, 2702 as Oid, [{ attnum: 1, value: oid }]);
+  if (found === undefined) report('ERROR', { message: `could not find tuple for trigger ${oid}` });
+  const rel = tableOpen(found.row.tgrelid, LOCK.accessExclusive);
+  checkTableNotInUse(rel, 'DROP TRIGGER');
+  catalogDelete(pgTrigger, found.tid);
+  relationClose(pgTrigger, LOCK.rowExclusive);
+  cacheInvalidateRelcache(rel.oid);
+  relationClose(rel, LOCK.none);
+}
+registerObjectDropper(RELATION.pgTrigger, ({ objectId }) => removeTrigger(objectId));
 registerObjectDropper(RELATION.pgAttrdef, ({ objectId }) => removeDefault(objectId));

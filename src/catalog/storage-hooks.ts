@@ -26,6 +26,7 @@ import { isSuperuser, roleByName, roleByOid } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { collationRow, databaseRow, familyProc, isArrayRow, procRow, typeRow } from '#catalog/syscache.ts';
 import { collatedCall } from '#catalog/type-cache.ts';
+import '#catalog/const-bytes.ts';
 import '#catalog/table-rows.ts';
 import { LOCK, type LockMode } from '#storage/lmgr/lock-modes.ts';
 import { registerXactHooks } from '#transam/xact-hooks.ts';

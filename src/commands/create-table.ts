@@ -82,6 +82,11 @@ export function createTableStatement(stmt: CreateStmt, sourceText: string): void
   const options = transformRelOptions(null, stmt.options, null, ['toast'], false);
   validateRelOptions('heap', options);
   const own = elements.columns.map((column, i) => attributeOfColumn(p, column, i + 1));
+  own.forEach(({ name: column }, i) => {
+    if (own.findIndex((other) => other.name === column) < i) {
+      report('ERROR', { code: SQLSTATE.duplicateColumn, message: `column "${column}" specified more than once` });
+    }
+  });
   const columns = inherited.merge(own, elements.indexes);
   const accessMethod =
     stmt.accessMethod !== undefined && stmt.accessMethod !== ''

@@ -162,7 +162,7 @@ function columnRef(p: ParseState, ref: ColumnRef): Expr {
   const location = ref.location ?? 0;
   const refusal = NO_COLUMNS[p.exprKind];
   if (refusal !== undefined && p.exprKind === 'column_default')
-    fail(p, SQLSTATE.invalidColumnReference, refusal, location);
+    fail(p, SQLSTATE.featureNotSupported, refusal, location);
   const fields = ref.fields!;
   const names = fields.map(stringOf);
   const star = 'A_Star' in fields[fields.length - 1]!;
