@@ -34,7 +34,7 @@ import { recoveryInProgress } from '#wal/recovery-state.ts';
 import { RM } from '#wal/rmgr-ids.ts';
 
 const MAX_OFFSET = 0xffff_ffff;
-const MEMBER_SAFE_THRESHOLD = Math.floor(MAX_OFFSET / 2);
+export const MEMBER_SAFE_THRESHOLD = Math.floor(MAX_OFFSET / 2);
 const MEMBER_DANGER_THRESHOLD = MAX_OFFSET - Math.floor(MAX_OFFSET / 4);
 const MEMBERS_PER_SEGMENT = MEMBERS_PER_PAGE * SLRU_PAGES_PER_SEGMENT;
 
@@ -223,6 +223,12 @@ export function truncateMultiXact(newOldestMulti: MultiXactId, newOldestMultiDb:
     if (problem !== 0) {
       report('LOG', {
         message: `oldest MultiXact ${problem} not found, earliest MultiXact ${earliest}, skipping truncation`,
+      });
+      return;
+    }
+    if (newOldestOffset === 0) {
+      report('LOG', {
+        message: `cannot truncate up to MultiXact ${newOldestMulti} because it has invalid offset, skipping truncation`,
       });
       return;
     }

@@ -10,6 +10,7 @@ import {
   MULTI_OP,
   type MultiXactMember,
   multiXactStatusName,
+  offsetsPageWasMadeEarly,
   type MultiXactStatus,
   recordNewMultiXact,
 } from '#transam/multixact.ts';
@@ -60,12 +61,14 @@ export function trimMultiXact(): void {
   lwLockRelease(multiGenLock());
   lwLockAcquire(offsets.lock, 'exclusive');
   offsets.latestPage = offsetPageOf(nextMulti);
-  if (nextMulti % OFFSETS_PER_PAGE !== 0) {
-    const slot = offsets.readPage(offsetPageOf(nextMulti), true, nextMulti);
-    const from = offsetEntryAt(slot, nextMulti);
-    mem.u8.fill(0, from, offsets.pageAt(slot) + BLCKSZ);
-    offsets.markDirty(slot);
-  }
+  // Older minor versions set the next offset only when the next multixact came; now it must be there.
+  const inPage = nextMulti % OFFSETS_PER_PAGE;
+  const page = offsetPageOf(nextMulti);
+  const slot = inPage === 0 ? offsets.zeroPage(page) : offsets.readPage(page, true, nextMulti);
+  const entry = offsetEntryAt(slot, nextMulti);
+  mem.view.setUint32(entry, offset, true);
+  mem.u8.fill(0, entry + 4, offsets.pageAt(slot) + BLCKSZ);
+  offsets.markDirty(slot);
   lwLockRelease(offsets.lock);
   lwLockAcquire(members.lock, 'exclusive');
   members.latestPage = memberPageOf(offset);
@@ -168,6 +171,7 @@ export const multixactRmgr: RmgrRow = {
   redo(record: DecodedRecord) {
     switch (record.info & 0xf0) {
       case MULTI_OP.zeroOffsets:
+        if (offsetsPageWasMadeEarly(mem.view.getInt32(record.mainAt, true))) return;
         lwLockAcquire(offsets.lock, 'exclusive');
         offsets.writePage(zeroOffsetsPage(mem.view.getInt32(record.mainAt, true), false));
         lwLockRelease(offsets.lock);

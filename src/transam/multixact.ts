@@ -2,7 +2,7 @@
  *
  *  A multixact is a list of {xid, status} that never changes. offsets: where its members begin; members: groups of four
  *  flag bytes and four xids. Both logs wrap around: multixact ids like xids, members at 2^32 entries, so both have limits.
- *  A reader may find the next multixact's offset still missing, because its creator has not come that far: it waits.
+ *  Whoever writes a multixact's offset writes the next one's, too: where this one's members end.
  *  A backend that is about to use multixacts says from which one on it may look (oldest visible) and which is the oldest
  *  that could have it as a member; truncation respects both.
  *  Counterpart: src/backend/access/transam/multixact.c */
@@ -13,12 +13,10 @@ import { beginCritical, endCritical } from '#runtime/error/critical-section.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { myProcess } from '#runtime/my-process.ts';
-import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { lwLockAcquire, lwLockRelease } from '#shm/lwlock.ts';
-import { futexWait, mem } from '#shm/memory.ts';
-import { PgProc } from '#shm/proc-layout.ts';
-import { procAt } from '#shm/proc.ts';
+import { mem } from '#shm/memory.ts';
 import { sendPostmasterSignal } from '#storage/ipc/pm-signal.ts';
+import { SLRU_PAGES_PER_SEGMENT } from '#storage/slru/slru.ts';
 import {
   extendOffsets,
   extendMembers,
@@ -37,6 +35,7 @@ import {
   oldestVisibleWord,
 } from '#transam/multixact-state.ts';
 import {
+  MEMBER_SAFE_THRESHOLD,
   offsetWouldWrap,
   refuseMembers,
   refuseWraparound,
@@ -52,7 +51,7 @@ import { transactionIdIsCurrentTransactionId } from '#transam/xact-stack.ts';
 import { registerTwoPhaseHandlers, registerTwoPhaseRecord, TWO_PHASE_RM } from '#transam/two-phase-record.ts';
 import { preparedIndexOfProc, twoPhaseGetDummyProc } from '#transam/two-phase-state.ts';
 import { walScratch, xlogBeginInsert, xlogInsert, xlogRegisterData } from '#wal/insert.ts';
-import { recoveryInProgress } from '#wal/recovery-state.ts';
+import { inRecovery, recoveryInProgress } from '#wal/recovery-state.ts';
 import { RM } from '#wal/rmgr-ids.ts';
 
 export const MULTIXACT_STATUS = {
@@ -171,12 +170,37 @@ function logCreate(multi: MultiXactId, offset: number, list: readonly MultiXactM
   xlogInsert(RM.multixact, MULTI_OP.create);
 }
 
-/** Writes offset and members into the logs. Also redo's work. */
-export function recordNewMultiXact(multi: MultiXactId, offset: number, list: readonly MultiXactMember[]): void {
-  lwLockAcquire(offsets.lock, 'exclusive');
-  const slot = offsets.readPage(offsetPageOf(multi), true, multi);
-  mem.view.setUint32(offsetEntryAt(slot, multi), offset, true);
+/** An offsets page that replay had to make before its own record came (WAL of older minor versions). */
+let madeEarly = -1;
+/** Replay of a page's record: was the page made already? */
+export function offsetsPageWasMadeEarly(page: number): boolean {
+  if (madeEarly !== page) return false;
+  madeEarly = -1;
+  return true;
+}
+
+function putOffset(slot: number, multi: number, offset: number): void {
+  const at = offsetEntryAt(slot, multi);
+  if (mem.view.getUint32(at, true) === offset) return;
+  mem.view.setUint32(at, offset, true);
   offsets.markDirty(slot);
+}
+
+/** Writes offset and members into the logs. Also redo's work. The next multixact's offset is set with this one's, so that
+ *  a reader knows the length of this one even while the next is being made. */
+export function recordNewMultiXact(multi: MultiXactId, offset: number, list: readonly MultiXactMember[]): void {
+  const next = multiAdvance(multi);
+  const nextOffset = (offset + list.length) >>> 0 || 1;
+  const here = offsetPageOf(multi);
+  const there = offsetPageOf(next);
+  lwLockAcquire(offsets.lock, 'exclusive');
+  if (inRecovery() && there !== here && offsets.latestPage === here) {
+    offsets.writePage(offsets.zeroPage(there));
+    madeEarly = there;
+  }
+  const slot = offsets.readPage(here, true, multi);
+  putOffset(slot, multi, offset);
+  putOffset(there === here ? slot : offsets.readPage(there, true, next), next, nextOffset);
   lwLockRelease(offsets.lock);
   lwLockAcquire(members.lock, 'exclusive');
   let page = -1;
@@ -211,51 +235,54 @@ function getNewMultiXactId(memberCount: number): { multi: MultiXactId; offset: n
     const db = M.oldestMultiDb.get(mem, at);
     lwLockRelease(multiGenLock());
     if (myProcess.isUnderPostmaster && !multiPrecedes(multi, stop)) {
-      sendPostmasterSignal('startAutovacLauncher');
+      callForVacuum();
       refuseWraparound(db);
     }
-    if (myProcess.isUnderPostmaster && multi % 65536 === 0) sendPostmasterSignal('startAutovacLauncher');
+    if (multi % 65536 === 0) callForVacuum();
     if (!multiPrecedes(multi, warn)) warnWraparound(db, (wrap - multi) >>> 0);
     lwLockAcquire(multiGenLock(), 'exclusive');
     if (M.nextMulti.get(mem, at) === 0) M.nextMulti.set(mem, at, 1);
     multi = M.nextMulti.get(mem, at) as MultiXactId;
   }
-  extendOffsets(multi);
-  let offset = M.nextOffset.get(mem, at);
-  // Offset 0 means "not yet written": the first member of a wrapped log is left out.
-  let needed = memberCount;
-  if (offset === 0) {
-    offset = 1;
-    needed++;
-  }
-  checkMemberSpace(offset, memberCount, needed);
-  extendMembers(offset, memberCount);
+  // The page of the next one, too: its offset is set with this one's.
+  extendOffsets(multiAdvance(multi));
+  const nextOffset = M.nextOffset.get(mem, at);
+  // Offset 0 means "not yet written": member 0 of a new or wrapped log is left out, but belongs to us.
+  const needed = nextOffset === 0 ? memberCount + 1 : memberCount;
+  checkMemberSpace(nextOffset, needed);
+  extendMembers(nextOffset, needed);
   // From here on the id exists for others.
   beginCritical();
   M.nextMulti.set(mem, at, (multi + 1) >>> 0);
-  M.nextOffset.set(mem, at, (M.nextOffset.get(mem, at) + needed) >>> 0);
+  M.nextOffset.set(mem, at, (nextOffset + needed) >>> 0);
   lwLockRelease(multiGenLock());
-  return { multi, offset };
+  return { multi, offset: nextOffset || 1 };
+}
+
+function callForVacuum(): void {
+  if (myProcess.isUnderPostmaster) sendPostmasterSignal('startAutovacLauncher');
 }
 
 const OFFSET_WARN_SEGMENTS = 20;
-/** MultiXactGenLock is held; it is released before anything is reported as an error. */
-function checkMemberSpace(offset: number, memberCount: number, needed: number): void {
+const MEMBERS_PER_SEGMENT = MEMBERS_PER_PAGE * SLRU_PAGES_PER_SEGMENT;
+/** MultiXactGenLock is held; it is released before an error is reported. */
+function checkMemberSpace(nextOffset: number, needed: number): void {
   const at = multiState();
-  if (M.oldestOffsetKnown.get(mem, at) === 0) return;
+  const known = M.oldestOffsetKnown.get(mem, at) !== 0;
   const stop = M.offsetStopLimit.get(mem, at);
   const db = M.oldestMultiDb.get(mem, at);
-  if (offsetWouldWrap(stop, offset, memberCount)) {
+  if (known && offsetWouldWrap(stop, nextOffset, needed)) {
     lwLockRelease(multiGenLock());
-    sendPostmasterSignal('startAutovacLauncher');
-    refuseMembers(memberCount, (stop - offset - 1) >>> 0, db);
+    callForVacuum();
+    refuseMembers(needed, (stop - nextOffset - 1) >>> 0, db);
   }
-  if (offsetWouldWrap(stop, offset, memberCount + MEMBERS_PER_PAGE * 32 * OFFSET_WARN_SEGMENTS)) {
-    const pageBefore = memberPageOf(M.nextOffset.get(mem, at));
-    if (pageBefore !== memberPageOf((M.nextOffset.get(mem, at) + needed) >>> 0) && myProcess.isUnderPostmaster)
-      sendPostmasterSignal('startAutovacLauncher');
-    warnMembers((stop - offset - 1) >>> 0, db);
+  if (!known || (nextOffset - M.oldestOffset.get(mem, at)) >>> 0 > MEMBER_SAFE_THRESHOLD) {
+    // Once a segment is often enough.
+    const segmentOf = (offset: number): number => Math.floor(offset / MEMBERS_PER_SEGMENT);
+    if (segmentOf(nextOffset) !== segmentOf((nextOffset + needed) >>> 0)) callForVacuum();
   }
+  if (known && offsetWouldWrap(stop, nextOffset, needed + MEMBERS_PER_SEGMENT * OFFSET_WARN_SEGMENTS))
+    warnMembers((stop - nextOffset + needed) >>> 0, db);
 }
 
 // ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,26 +339,23 @@ function locate(multi: MultiXactId): { offset: number; length: number } {
       code: SQLSTATE.internalError,
       message: `MultiXactId ${multi} has not been created yet -- apparent wraparound`,
     });
-  for (;;) {
-    lwLockAcquire(offsets.lock, 'exclusive');
-    let slot = offsets.readPage(offsetPageOf(multi), true, multi);
-    const offset = mem.view.getUint32(offsetEntryAt(slot, multi), true);
-    assert(offset !== 0, 'a created multixact has an offset');
-    const following = multiAdvance(multi);
-    if (nextMulti === following) {
-      lwLockRelease(offsets.lock);
-      return { offset, length: (nextOffset - offset) >>> 0 };
-    }
-    if (offsetPageOf(following) !== offsetPageOf(multi))
-      slot = offsets.readPage(offsetPageOf(following), true, following);
-    const end = mem.view.getUint32(offsetEntryAt(slot, following), true);
+  const broken = (what: string): never =>
+    report('ERROR', { code: SQLSTATE.dataCorrupted, message: `MultiXact ${multi} has invalid ${what}` });
+  lwLockAcquire(offsets.lock, 'exclusive');
+  let slot = offsets.readPage(offsetPageOf(multi), true, multi);
+  const offset = mem.view.getUint32(offsetEntryAt(slot, multi), true);
+  if (offset === 0) broken('offset');
+  const following = multiAdvance(multi);
+  if (nextMulti === following) {
     lwLockRelease(offsets.lock);
-    if (end !== 0) return { offset, length: (end - offset) >>> 0 };
-    // The next one has its id but has not written its offset: its creator is between the two.
-    checkForInterrupts();
-    const { procNumber } = myProcess;
-    futexWait(procAt(procNumber) + PgProc.procNumber.offset, procNumber, 1);
+    return { offset, length: (nextOffset - offset) >>> 0 };
   }
+  if (offsetPageOf(following) !== offsetPageOf(multi))
+    slot = offsets.readPage(offsetPageOf(following), true, following);
+  const end = mem.view.getUint32(offsetEntryAt(slot, following), true);
+  lwLockRelease(offsets.lock);
+  if (end === 0) broken('next offset');
+  return { offset, length: (end - offset) >>> 0 };
 }
 
 /** Is one of the members still running? */
@@ -348,7 +372,7 @@ export function multiXactIdIsRunning(multi: MultiXactId, isLockOnly: boolean): b
 export function multiXactIdSetOldestMember(): void {
   const word = oldestMemberWord(myProcess.backendId);
   if (mem.i32[word] !== 0) return;
-  // Shared would do for the read; exclusive, so that nobody computes the oldest between our read and our store.
+  // Held, so that nobody computes the oldest between our read of nextMulti and our store.
   lwLockAcquire(multiGenLock(), 'shared');
   const next = M.nextMulti.get(mem, multiState()) || 1;
   mem.i32[word] = next | 0;
