@@ -88,10 +88,6 @@ export class BtScan {
       this.quals?.release();
       this.quals = new ScanQuals(btState(this.rel), keys ?? []);
     }
-    if (this.scan.wantTuple) {
-      this.current.wantTuples();
-      this.scan.itupDesc = this.rel.tupleDesc;
-    }
   }
   end(): void {
     this.leave();
@@ -176,6 +172,10 @@ export class BtScan {
   /** Finds the first item of the range (the last, backward). */
   private first(forward: boolean): boolean {
     const quals = this.quals!;
+    if (this.scan.wantTuple) {
+      this.current.wantTuples();
+      this.scan.itupDesc = this.rel.tupleDesc;
+    }
     quals.preprocess();
     if (!quals.satisfiable) {
       this.current.invalidate();

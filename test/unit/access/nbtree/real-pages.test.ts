@@ -72,7 +72,7 @@ beforeAll(() => {
 afterAll(closeBtreeCluster);
 
 describe('pages as PostgreSQL 15 makes them', () => {
-  for (const file of readdirSync(RECORDED)) {
+  for (const file of readdirSync(RECORDED).filter((name) => name.endsWith('.gz'))) {
     test(file.replace('.json.gz', ''), () => {
       const recording = JSON.parse(gunzipSync(readFileSync(new URL(file, RECORDED))).toString()) as Recording;
       const keys = recording.columns.length - recording.include;
