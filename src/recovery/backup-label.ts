@@ -1,11 +1,12 @@
 /** backup-label.ts — backup_label and tablespace_map: a data directory that is a copy says where its replay must begin.
  *  Counterpart: read_backup_label(), read_tablespace_map() of src/backend/access/transam/xlogrecovery.c */
-import * as fs from 'node:fs';
+import { existsPath, readWholeFile, rmdirPath, symlinkPath, unlinkPath } from '#platform/raw-files.ts';
+import { linkStatusIfExists } from '#platform/file-system.ts';
 import type { Lsn } from '#base/ids.ts';
 import { native } from '#platform/native.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
-import { durableRenamePath, existsPath, fileError, readWholeFile, unlinkPath } from '#wal/wal-io.ts';
+import { durableRenamePath, fileError } from '#wal/wal-io.ts';
 
 export const BACKUP_LABEL = 'backup_label';
 const BACKUP_LABEL_OLD = 'backup_label.old';
@@ -85,14 +86,11 @@ export function restoreTablespaceLinks(): boolean {
   }
   for (const [oid, path] of parseTablespaceMap(contents.toString('utf8'))) {
     const link = `pg_tblspc/${oid}`;
-    const old = fs.lstatSync(link, { throwIfNoEntry: false });
-    if (old?.isDirectory() === true) fs.rmdirSync(link);
+    const old = linkStatusIfExists(link);
+    if (old?.isDirectory === true) rmdirPath(link);
     else if (old !== undefined) unlinkPath(link);
-    try {
-      fs.symlinkSync(path, link);
-    } catch (caught) {
-      fileError('ERROR', `could not create symbolic link "${link}"`, (caught as NodeJS.ErrnoException).errno ?? 5);
-    }
+    const failed = symlinkPath(path, link);
+    if (failed < 0) fileError('ERROR', `could not create symbolic link "${link}"`, failed);
   }
   return true;
 }

@@ -1,6 +1,7 @@
 /** consistency.ts — the moment from which the data directory makes sense: everything that may be on disk is replayed.
  *  Counterpart: CheckRecoveryConsistency(), ReachedEndOfBackup() of src/backend/access/transam/xlogrecovery.c, xlog.c */
-import { lstatSync } from 'node:fs';
+import { listNames } from '#platform/raw-files.ts';
+import { linkStatusIfExists } from '#platform/file-system.ts';
 import type { Lsn } from '#base/ids.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -13,7 +14,6 @@ import { recovery } from '#recovery/recovery-vars.ts';
 import { controlFile, controlFileLock, updateControlFile } from '#wal/control-file.ts';
 import { getXLogReplayRecPtr, replay, setHotStandbyActive, STANDBY } from '#wal/recovery-state.ts';
 import { lsnText } from '#wal/wal-format.ts';
-import { listNames } from '#wal/wal-io.ts';
 
 const NONE = 0 as Lsn;
 
@@ -70,7 +70,7 @@ function checkTablespaceDirectory(): void {
   if (typeof names === 'number') return;
   for (const name of names) {
     if (!/^\d+$/.test(name)) continue;
-    if (lstatSync(`pg_tblspc/${name}`, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
+    if (linkStatusIfExists(`pg_tblspc/${name}`)?.isDirectory !== true) continue;
     const fields = {
       code: SQLSTATE.dataCorrupted,
       message: `unexpected directory entry "${name}" found in pg_tblspc/`,

@@ -2,6 +2,7 @@
  *  the control file's shared copy, which is not written yet.
  *  Counterpart: InitWalRecovery(), readRecoverySignalFile(), validateRecoveryParameters() of
  *  src/backend/access/transam/xlogrecovery.c */
+import { existsPath, unlinkPath } from '#platform/raw-files.ts';
 import type { Lsn } from '#base/ids.ts';
 import { xidIsNormal, xidOfFull } from '#base/xid.ts';
 import { report } from '#runtime/error/report.ts';
@@ -25,7 +26,7 @@ import {
   timelineSwitchPoint,
 } from '#wal/timeline.ts';
 import { lsnText, XLOG, XLR_INFO_MASK } from '#wal/wal-format.ts';
-import { existsPath, fsyncPath, unlinkPath } from '#wal/wal-io.ts';
+import { fsyncPath } from '#wal/wal-io.ts';
 
 const NONE = 0 as Lsn;
 export const STANDBY_SIGNAL = 'standby.signal';

@@ -1,5 +1,6 @@
 /** pause.ts — standing still during recovery, and the signal that ends it: promotion.
  *  Counterpart: recoveryPausesHere(), CheckForStandbyTrigger() of src/backend/access/transam/xlogrecovery.c */
+import { existsPath, unlinkPath } from '#platform/raw-files.ts';
 import { SIGNAL } from '#platform/native.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 import { report } from '#runtime/error/report.ts';
@@ -14,7 +15,6 @@ import {
   recoveryPauseCv,
   setPromoteIsTriggered,
 } from '#wal/recovery-state.ts';
-import { existsPath, unlinkPath } from '#wal/wal-io.ts';
 
 const PROMOTE_FILE = 'promote';
 let triggered = false;

@@ -4,7 +4,7 @@
  *  standby mode the last failure is the end of WAL; with it the round starts again after wal_retrieve_retry_interval.
  *  Counterpart: XLogPageRead(), WaitForWALToBecomeAvailable(), XLogFileReadAnyTLI() of
  *  src/backend/access/transam/xlogrecovery.c */
-import { constants as O } from 'node:fs';
+import { OPEN, openFd } from '#platform/raw-files.ts';
 import type { Lsn } from '#base/ids.ts';
 import { currentTimestamp } from '#platform/clock.ts';
 import { native, osError } from '#platform/native.ts';
@@ -38,7 +38,7 @@ import {
   walSegmentSize,
   XLOG_BLCKSZ,
 } from '#wal/wal-format.ts';
-import { fileError, openFd } from '#wal/wal-io.ts';
+import { fileError } from '#wal/wal-io.ts';
 
 type Source = 'any' | 'archive' | 'pg_wal' | 'stream';
 
@@ -295,7 +295,7 @@ function openOneTimeline(timeline: number, source: 'archive' | 'pg_wal' | 'strea
     keepFileRestoredFromArchive(path, name);
   }
   const path = segmentPath(timeline, segment);
-  const opened = openFd(path, O.O_RDONLY);
+  const opened = openFd(path, OPEN.readOnly);
   if (opened < 0) {
     if (opened !== -native.ERRNO.ENOENT) fileError('PANIC', `could not open file "${path}"`, opened);
     return -1;

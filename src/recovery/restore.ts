@@ -3,6 +3,7 @@
  *  A file arrives under a name of its own and is renamed when it is complete. A command that fails means "not there";
  *  one that was killed, or could not be run at all, means that recovery must not go on with what happens to be there.
  *  Counterpart: RestoreArchivedFile(), ExecuteRecoveryCommand() of src/backend/access/transam/xlogarchive.c */
+import { existsPath, sizeOfPath, unlinkPath } from '#platform/raw-files.ts';
 import { native, osError, SIGNAL, signalText } from '#platform/native.ts';
 import { waitEnd, waitStart } from '#runtime/activity/wait-report.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
@@ -16,7 +17,7 @@ import { xlogArchiveForceDone, xlogArchiveNotify } from '#wal/archive-status.ts'
 import { controlFile, controlFileLock } from '#wal/control-file.ts';
 import { replay } from '#wal/recovery-state.ts';
 import { segmentFileName, segmentOf, WAL_DIRECTORY, xlogArchivingAlways } from '#wal/wal-format.ts';
-import { durableRenamePath, existsPath, fileError, sizeOfPath, unlinkPath } from '#wal/wal-io.ts';
+import { durableRenamePath, fileError } from '#wal/wal-io.ts';
 
 /** waitpid's status word of `/bin/sh -c command`, or -errno. While it runs this process does not look at its signals;
  *  the caller does afterwards. */

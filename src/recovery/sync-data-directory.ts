@@ -1,7 +1,8 @@
 /** sync-data-directory.ts — after a crash everything in the data directory is synced once: what the dead server had written
  *  but not synced would otherwise be believed to be on disk.
  *  Counterpart: SyncDataDirectory() of src/backend/storage/file/fd.c */
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { linkStatusIfExists, statIfExists } from '#platform/file-system.ts';
+import { listNames } from '#platform/raw-files.ts';
 import { native, osError } from '#platform/native.ts';
 import { report } from '#runtime/error/report.ts';
 import { settings } from '#runtime/guc/guc.ts';
@@ -22,19 +23,17 @@ function syncOne(path: string): void {
 }
 
 function walk(folder: string, followLinks: boolean): void {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (caught) {
-    report('LOG', { message: `could not open directory "${folder}": ${(caught as Error).message}` });
+  const names = listNames(folder);
+  if (typeof names === 'number') {
+    report('LOG', { message: `could not open directory "${folder}": ${osError(names)}` });
     return;
   }
   for (const name of names) {
     checkForInterrupts();
     const path = `${folder}/${name}`;
-    const status = (followLinks ? statSync : lstatSync)(path, { throwIfNoEntry: false });
-    if (status?.isDirectory() === true) walk(path, false);
-    else if (status?.isFile() === true) {
+    const status = (followLinks ? statIfExists : linkStatusIfExists)(path);
+    if (status?.isDirectory === true) walk(path, false);
+    else if (status?.isFile === true) {
       reportProgress((elapsed) => `syncing data directory (fsync), elapsed time: ${elapsed}, current path: ${path}`);
       syncOne(path);
     }
@@ -46,7 +45,7 @@ export function syncDataDirectory(): void {
   if (!settings.fsync) return;
   beginProgressPhase();
   walk('.', false);
-  if (lstatSync('pg_wal', { throwIfNoEntry: false })?.isSymbolicLink() === true) walk('pg_wal', false);
+  if (linkStatusIfExists('pg_wal')?.isSymlink === true) walk('pg_wal', false);
   // Tablespaces lie behind links.
   walk('pg_tblspc', true);
 }

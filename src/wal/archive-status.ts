@@ -1,6 +1,6 @@
 /** archive-status.ts — archive_status/<name>.ready asks the archiver for a file, .done says that it has it.
  *  Counterpart: XLogArchiveNotify() and kin of src/backend/access/transam/xlogarchive.c */
-import { constants as O } from 'node:fs';
+import { OPEN, existsPath, openFd, unlinkPath } from '#platform/raw-files.ts';
 import { native } from '#platform/native.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { forceArchiveDirectoryScan, wakeArchiver } from '#storage/ipc/archive-mailbox.ts';
@@ -12,10 +12,10 @@ import {
   xlogArchivingActive,
   xlogArchivingAlways,
 } from '#wal/wal-format.ts';
-import { durableRenamePath, existsPath, fileError, openFd, unlinkPath } from '#wal/wal-io.ts';
+import { durableRenamePath, fileError } from '#wal/wal-io.ts';
 
 function createStatusFile(path: string): boolean {
-  const fd = openFd(path, O.O_WRONLY | O.O_CREAT | O.O_TRUNC);
+  const fd = openFd(path, OPEN.writeOnly | OPEN.create | OPEN.truncate);
   if (fd < 0) {
     fileError('LOG', `could not create archive status file "${path}"`, fd);
     return false;

@@ -4,7 +4,7 @@
  *  memory is the truth, guarded by ControlFileLock, and every change is written through: one write of 8192 bytes in
  *  place, then fsync. Fields that never change (identifier, sizes, checksums) are read without the lock.
  *  Counterpart: ReadControlFile(), WriteControlFile(), UpdateControlFile() of src/backend/access/transam/xlog.c */
-import { constants as O } from 'node:fs';
+import { OPEN, openFd, readAt, writeAt } from '#platform/raw-files.ts';
 import type { Lsn } from '#base/ids.ts';
 import { type ArrayField, type Field, Memory } from '#base/struct.ts';
 import { native } from '#platform/native.ts';
@@ -30,7 +30,7 @@ import {
   PG_CONTROL_VERSION,
 } from '#wal/control-file-layout.ts';
 import { isValidSegmentSize, setWalSegmentSize, walLevel } from '#wal/wal-format.ts';
-import { fileError, fsyncFd, openFd, readAt, writeAt } from '#wal/wal-io.ts';
+import { fileError, fsyncFd } from '#wal/wal-io.ts';
 
 // biome-ignore lint/performance/noBarrelFile: belongs to what users of this file need
 export { DB_STATE } from '#wal/control-file-layout.ts';
@@ -105,7 +105,7 @@ const crcOf = (memory: Memory, at: number): number => native.crc32c(memory.u8, a
 
 /** Reads the file into this process's own copy and checks it; a server that goes on can use it. */
 export function readControlFile(path: string = CONTROL_FILE_PATH): void {
-  const fd = openFd(path, O.O_RDWR);
+  const fd = openFd(path, OPEN.readWrite);
   if (fd < 0) fileError('PANIC', `could not open file "${path}"`, fd);
   const got = readAt(fd, localCopy.u8, CONTROL_FILE_SIZE, 0);
   native.closeFd(fd);
@@ -238,13 +238,13 @@ export function createControlFile(from: InitialControlFile): void {
   controlFile.dataChecksumVersion = from.dataChecksums ? 1 : 0;
   copySettingsToControlFile();
   adoptSettings();
-  writeThrough(O.O_RDWR | O.O_CREAT | O.O_EXCL, 'create');
+  writeThrough(OPEN.readWrite | OPEN.create | OPEN.exclusive, 'create');
 }
 
 /** Writes the present contents, stamped with the time, to disk. Caller holds ControlFileLock or is alone. */
 export function updateControlFile(): void {
   controlFile.time = Math.floor(native.realtimeUs() / 1e6);
-  writeThrough(O.O_RDWR, 'open');
+  writeThrough(OPEN.readWrite, 'open');
 }
 
 function writeThrough(flags: number, verb: 'create' | 'open'): void {

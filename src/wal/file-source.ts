@@ -1,6 +1,6 @@
 /** file-source.ts — pages for a reader from segment files: of pg_wal, or of any folder.
  *  Counterpart: read_local_xlog_page() and wal_segment_open() of src/backend/access/transam/xlogutils.c */
-import { constants as O } from 'node:fs';
+import { OPEN, openFd } from '#platform/raw-files.ts';
 import type { Lsn } from '#base/ids.ts';
 import { native } from '#platform/native.ts';
 import { waitEnd, waitStart } from '#runtime/activity/wait-report.ts';
@@ -8,7 +8,6 @@ import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
 import { segmentId } from '#shm/memory.ts';
 import type { WalPageSource, WalReader } from '#wal/reader.ts';
 import { segmentFileName, segmentOf, segmentOffset, WAL_DIRECTORY, XLOG_BLCKSZ } from '#wal/wal-format.ts';
-import { openFd } from '#wal/wal-io.ts';
 
 /** Reads whole pages of one timeline; the end of the log is where a file or its contents end. */
 export class FileWalSource implements WalPageSource {
@@ -27,7 +26,7 @@ export class FileWalSource implements WalPageSource {
     const segment = segmentOf(page);
     if (segment !== this.segment) {
       this.close();
-      this.fd = openFd(`${this.folder}/${segmentFileName(this.timeline, segment)}`, O.O_RDONLY);
+      this.fd = openFd(`${this.folder}/${segmentFileName(this.timeline, segment)}`, OPEN.readOnly);
       if (this.fd < 0) return -1;
       this.segment = segment;
     }

@@ -3,7 +3,8 @@
  *  A new segment is filled with zeros under a temporary name and synced before it gets its own, so that a crash leaves no
  *  half-made segment, and writing WAL later changes no metadata. Old segments become future ones by renaming.
  *  Counterpart: XLogFileInit(), InstallXLogFileSegment(), RemoveOldXlogFiles() … of src/backend/access/transam/xlog.c */
-import * as fs from 'node:fs';
+import { OPEN, existsPath, listNames, mkdirPath, openFd, readAt, unlinkPath, writeAt } from '#platform/raw-files.ts';
+import { linkStatusIfExists, statIfExists } from '#platform/file-system.ts';
 import type { Lsn } from '#base/ids.ts';
 import { type Fd, native } from '#platform/native.ts';
 import { waitEnd, waitStart } from '#runtime/activity/wait-report.ts';
@@ -32,31 +33,17 @@ import {
   walSegmentSize,
   xlogIsNeeded,
 } from '#wal/wal-format.ts';
-import {
-  durableRenamePath,
-  durableUnlinkPath,
-  existsPath,
-  fileError,
-  fsyncFd,
-  listNames,
-  mkdirPath,
-  openFd,
-  readAt,
-  unlinkPath,
-  writeAt,
-} from '#wal/wal-io.ts';
+import { durableRenamePath, durableUnlinkPath, fileError, fsyncFd } from '#wal/wal-io.ts';
 import { WalCtl } from '#wal/wal-layout.ts';
 import { lockInfo, unlockInfo, walAt } from '#wal/wal-shmem.ts';
-
-const O = fs.constants;
 
 /** What wal_sync_method adds to open(2). */
 export function syncFlags(method: string = settings.wal_sync_method): number {
   if (!settings.fsync) return 0;
   // Nobody will read the log soon when there is neither archiving nor streaming: keep it out of the page cache.
-  const direct = !xlogIsNeeded() && myProcess.kind !== 'wal-receiver' ? O.O_DIRECT : 0;
-  if (method === 'open_sync') return O.O_SYNC | direct;
-  if (method === 'open_datasync') return O.O_DSYNC | direct;
+  const direct = !xlogIsNeeded() && myProcess.kind !== 'wal-receiver' ? OPEN.direct : 0;
+  if (method === 'open_sync') return OPEN.sync | direct;
+  if (method === 'open_datasync') return OPEN.dataSync | direct;
   return 0;
 }
 
@@ -113,13 +100,13 @@ interface InitResult {
 }
 function initSegment(segment: number, timeline: number): InitResult {
   const path = segmentPath(timeline, segment);
-  const fd = openFd(path, O.O_RDWR | syncFlags());
+  const fd = openFd(path, OPEN.readWrite | syncFlags());
   if (fd >= 0) return { fd, added: false };
   if (fd !== -native.ERRNO.ENOENT) fileError('ERROR', `could not open file "${path}"`, fd);
   report('DEBUG2', { message: 'creating and filling new WAL file' });
   const temporary = `${WAL_DIRECTORY}/xlogtemp.${myProcess.pid}`;
   unlinkPath(temporary);
-  const made = openFd(temporary, O.O_RDWR | O.O_CREAT | O.O_EXCL);
+  const made = openFd(temporary, OPEN.readWrite | OPEN.create | OPEN.exclusive);
   if (made < 0) fileError('ERROR', `could not create file "${temporary}"`, made);
   const failed = fillNewSegment(made);
   if (failed < 0) {
@@ -143,7 +130,7 @@ export function openOrCreateSegment(segment: number, timeline: number): Fd {
 }
 export function openSegmentForWrite(segment: number, timeline: number): Fd {
   const path = segmentPath(timeline, segment);
-  const fd = openFd(path, O.O_RDWR | syncFlags());
+  const fd = openFd(path, OPEN.readWrite | syncFlags());
   if (fd < 0) fileError('PANIC', `could not open file "${path}"`, fd);
   return fd;
 }
@@ -203,11 +190,11 @@ export function copySegment(
   length: number,
 ): void {
   const path = segmentPath(fromTimeline, fromSegment);
-  const source = openFd(path, O.O_RDONLY);
+  const source = openFd(path, OPEN.readOnly);
   if (source < 0) fileError('ERROR', `could not open file "${path}"`, source);
   const temporary = `${WAL_DIRECTORY}/xlogtemp.${myProcess.pid}`;
   unlinkPath(temporary);
-  const target = openFd(temporary, O.O_RDWR | O.O_CREAT | O.O_EXCL);
+  const target = openFd(temporary, OPEN.readWrite | OPEN.create | OPEN.exclusive);
   if (target < 0) fileError('ERROR', `could not create file "${temporary}"`, target);
   const buffer = Buffer.alloc(1 << 20);
   for (let at = 0; at < walSegmentSize; at += buffer.length) {
@@ -314,7 +301,7 @@ function removeSegmentFile(name: string, target: RecycleTarget): void {
     settings.wal_recycle &&
     target.next <= target.last &&
     WalCtl.installSegmentActive.get(mem, walAt.ctl) !== 0 &&
-    fs.lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+    linkStatusIfExists(path)?.isFile === true;
   const installed = recyclable ? installSegment(target.next, path, true, target.last, target.timeline) : -1;
   if (installed >= 0) {
     report('DEBUG2', { message: `recycled write-ahead log file "${name}"` });
@@ -350,11 +337,11 @@ export function cleanupBackupHistory(): void {
 
 /** pg_wal must be there; archive_status is made if somebody copied the cluster without it. */
 export function validateWalDirectory(): void {
-  if (fs.statSync(WAL_DIRECTORY, { throwIfNoEntry: false })?.isDirectory() !== true)
+  if (statIfExists(WAL_DIRECTORY)?.isDirectory !== true)
     report('FATAL', { message: `required WAL directory "${WAL_DIRECTORY}" does not exist` });
-  const status = fs.statSync(ARCHIVE_STATUS_DIRECTORY, { throwIfNoEntry: false });
+  const status = statIfExists(ARCHIVE_STATUS_DIRECTORY);
   if (status !== undefined) {
-    if (!status.isDirectory())
+    if (!status.isDirectory)
       report('FATAL', { message: `required WAL directory "${ARCHIVE_STATUS_DIRECTORY}" does not exist` });
     return;
   }

@@ -2,7 +2,7 @@
  *
  *  A history is newest first; entry i covers [begin, end), 0 meaning unlimited. Timeline 1 has no file.
  *  Counterpart: src/backend/access/transam/timeline.c */
-import { constants as O } from 'node:fs';
+import { OPEN, existsPath, openFd, readWholeFile, unlinkPath, writeAt } from '#platform/raw-files.ts';
 import type { Lsn } from '#base/ids.ts';
 import { native } from '#platform/native.ts';
 import { WAIT_EVENT } from '#runtime/activity/wait-events.ts';
@@ -11,16 +11,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { xlogArchiveNotify } from '#wal/archive-status.ts';
 import { historyFileName, historyFilePath, lsnText, WAL_DIRECTORY, xlogArchivingActive } from '#wal/wal-format.ts';
-import {
-  durableRenamePath,
-  existsPath,
-  fileError,
-  fsyncFd,
-  openFd,
-  readWholeFile,
-  unlinkPath,
-  writeAt,
-} from '#wal/wal-io.ts';
+import { durableRenamePath, fileError, fsyncFd } from '#wal/wal-io.ts';
 
 export interface TimelineHistoryEntry {
   readonly timeline: number;
@@ -124,7 +115,7 @@ export function writeTimelineHistoryFile(timeline: number, contents: Uint8Array)
   durableRenamePath(temporary, historyFilePath(timeline), 'ERROR');
 }
 function writeDurably(path: string, contents: Uint8Array): void {
-  const fd = openFd(path, O.O_RDWR | O.O_CREAT | O.O_EXCL);
+  const fd = openFd(path, OPEN.readWrite | OPEN.create | OPEN.exclusive);
   if (fd < 0) fileError('ERROR', `could not create file "${path}"`, fd);
   const wrote = writeAt(fd, contents, contents.length, 0);
   if (wrote !== contents.length) {

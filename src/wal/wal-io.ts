@@ -2,54 +2,12 @@
  *
  *  WAL does not go through the virtual descriptors of storage/file: its one open segment must never be closed to make
  *  room for a relation, and most calls stand in critical sections. */
-import * as fs from 'node:fs';
 import { type Fd, native, osError } from '#platform/native.ts';
+import { renamePath, unlinkPath } from '#platform/raw-files.ts';
 import { waitEnd, waitStart } from '#runtime/activity/wait-report.ts';
 import { type ErrorFields, report } from '#runtime/error/report.ts';
 import { SQLSTATE, type SqlState } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
-
-const errnoOf = (caught: unknown): number => {
-  const { errno } = caught as NodeJS.ErrnoException;
-  if (typeof errno !== 'number') throw caught;
-  return errno;
-};
-const attempt = (work: () => unknown): number => {
-  try {
-    const result = work();
-    return typeof result === 'number' ? result : 0;
-  } catch (caught) {
-    return errnoOf(caught);
-  }
-};
-
-/** Descriptor or -errno. */
-export const openFd = (path: string, flags: number, mode = 0o600): Fd => attempt(() => fs.openSync(path, flags, mode));
-export const renamePath = (from: string, to: string): number => attempt(() => fs.renameSync(from, to));
-export const unlinkPath = (path: string): number => attempt(() => fs.unlinkSync(path));
-export const mkdirPath = (path: string): number => attempt(() => fs.mkdirSync(path, 0o700));
-export const existsPath = (path: string): boolean => fs.existsSync(path);
-/** Size in bytes, or -errno. */
-export const sizeOfPath = (path: string): number => attempt(() => fs.statSync(path).size);
-export const readWholeFile = (path: string): Buffer | number => {
-  try {
-    return fs.readFileSync(path);
-  } catch (caught) {
-    return errnoOf(caught);
-  }
-};
-export const listNames = (path: string): string[] | number => {
-  try {
-    return fs.readdirSync(path);
-  } catch (caught) {
-    return errnoOf(caught);
-  }
-};
-/** Bytes read into private bytes, or -errno. */
-export const readAt = (fd: Fd, into: Uint8Array, length: number, position: number): number =>
-  attempt(() => fs.readSync(fd, into, 0, length, position));
-export const writeAt = (fd: Fd, from: Uint8Array, length: number, position: number): number =>
-  attempt(() => fs.writeSync(fd, from, 0, length, position));
 
 /** fsync unless the setting is off. 0 or -errno. */
 export function fsyncFd(fd: Fd, waitEvent: number): number {

@@ -101,3 +101,21 @@ export const RecoveryCtl = struct('XLogRecoveryCtl', 128, {
   wakeupProc: i32(),
   pad: bytes(44),
 });
+
+/** Totals of pg_stat_wal. */
+export const WalTotalsLayout = struct('PgStatShared_Wal', 128, {
+  lock: atomic32(),
+  pad0: bytes(4),
+  records: f64(),
+  fpi: f64(),
+  walBytes: f64(),
+  buffersFull: f64(),
+  write: f64(),
+  sync: f64(),
+  /** Microseconds. */
+  writeTime: f64(),
+  syncTime: f64(),
+  /** TimestampTz. */
+  resetTime: f64(),
+  pad: bytes(48),
+});

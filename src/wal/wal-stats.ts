@@ -2,29 +2,13 @@
  *
  *  `walUsage` is what EXPLAIN (WAL) subtracts. The totals are pg_stat_wal.
  *  Counterpart: src/backend/utils/activity/pgstat_wal.c */
-import { atomic32, bytes, f64, struct } from '#base/struct.ts';
 import { currentTimestamp } from '#platform/clock.ts';
 import { mem } from '#shm/memory.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import { spinAcquire, spinRelease } from '#shm/spinlock.ts';
 import type { ShmemSubsystem } from '#shm/subsystem.ts';
+import { WalTotalsLayout as Totals } from '#wal/wal-layout.ts';
 
-const Totals = struct('PgStatShared_Wal', 128, {
-  lock: atomic32(),
-  pad0: bytes(4),
-  records: f64(),
-  fpi: f64(),
-  walBytes: f64(),
-  buffersFull: f64(),
-  write: f64(),
-  sync: f64(),
-  /** Microseconds. */
-  writeTime: f64(),
-  syncTime: f64(),
-  /** TimestampTz. */
-  resetTime: f64(),
-  pad: bytes(48),
-});
 let at = -1;
 export const walStatsShmem: ShmemSubsystem = {
   name: 'WAL Statistics',
