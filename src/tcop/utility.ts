@@ -9,6 +9,7 @@ import { listen, notify, unlisten } from '#commands/async.ts';
 import { checkpointStatement } from '#commands/checkpoint.ts';
 import { createTableStatement } from '#commands/create-table.ts';
 import { createIndexStatement } from '#commands/define-index.ts';
+import { copyStatement } from '#commands/copy.ts';
 import { discard } from '#commands/discard.ts';
 import { doStatement } from '#commands/do.ts';
 import { dropRelations, isRelationDrop } from '#commands/drop-relation.ts';
@@ -23,6 +24,7 @@ import { setVariable, showColumns, showVariable } from '#commands/variable-set.t
 import { type BoundParams, type DestReceiver, discardReceiver, type ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import { type Body, bodyOf, isTag, type Tag, tagOf } from '#parser/ast.ts';
+import { RemoteReceiver } from '#portal/dest-remote.ts';
 import { commandTag, logClass, type QueryCompletion } from '#portal/command-tags.ts';
 import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
@@ -81,6 +83,15 @@ const COMMANDS: CommandTable = {
   LoadStmt: { run: (stmt) => loadStatement(stmt.filename ?? '') },
   CheckPointStmt: { run: checkpointStatement },
   DoStmt: { run: doStatement },
+  CopyStmt: {
+    run: (stmt, call) =>
+      copyStatement(stmt, {
+        sourceText: call.sourceText,
+        params: call.params,
+        port: call.dest instanceof RemoteReceiver ? call.dest.port : null,
+        completion: call.completion,
+      }),
+  },
   LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
   CreateStmt: { run: (stmt, call) => createTableStatement(stmt, call.sourceText), writes: true },
   IndexStmt: { run: (stmt, call) => createIndexStatement(stmt, call.sourceText, call.isTopLevel), writes: true },
