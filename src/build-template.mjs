@@ -8,7 +8,7 @@ export async function buildTemplate(root) {
   const outfile = join(root, 'dist/template-builder.cjs');
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/catalog/bootstrap/template.ts'],
+    entryPoints: ['src/cli/catalog-template.ts'],
     outfile,
     bundle: true,
     platform: 'node',

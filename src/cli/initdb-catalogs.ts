@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { bootstrapSharedTable, type Files } from '#catalog/bootstrap/bootstrap.ts';
 import { stampChecksums } from '#catalog/bootstrap/checksum.ts';
 import { BOOTSTRAP_SUPERUSER } from '#catalog/bootstrap/values.ts';
-import { readTemplate } from '#catalog/bootstrap/template.ts';
 import { bootStrapXlog } from '#catalog/bootstrap/xlog.ts';
 import { RELATION } from '#catalog/oids.ts';
+import { readTemplate } from '#cli/catalog-template.ts';
 import { DATABASE_DIRECTORIES } from '#cli/initdb-layout.ts';
 
 export interface CatalogChoices {

@@ -3,7 +3,6 @@
  *  The second part (pg_rewrite's trees, comments, dependencies, information_schema's tables) is a compressed file that
  *  the build reads; it is in no bundle.
  *  Counterpart: postgres.bki, system_views.sql, information_schema.sql as initdb runs them */
-import { brotliDecompressSync } from 'node:zlib';
 import type { Oid } from '#base/ids.ts';
 import { type CatalogName, type Field, factTable, hasFacts, unescapeCopy } from '#catalog/facts.ts';
 import { store } from '#catalog/rows.ts';
@@ -23,9 +22,9 @@ export interface BootstrapTable {
 }
 
 /** Blocks separated by blank lines: an OID, then rows as COPY writes them (generate-data.mjs). */
-export function parseBootstrapFacts(compressed: Uint8Array): Map<Oid, Field[][]> {
+export function parseBootstrapFacts(text: string): Map<Oid, Field[][]> {
   const blocks = new Map<Oid, Field[][]>();
-  for (const block of brotliDecompressSync(compressed).toString('utf8').split('\n\n')) {
+  for (const block of text.split('\n\n')) {
     const [oid, ...lines] = block.split('\n');
     const rows = lines.map((line) => line.split('\t').map((text) => (text === '\\N' ? null : unescapeCopy(text))));
     blocks.set(Number(oid) as Oid, rows);

@@ -1,10 +1,10 @@
-/** template.ts — the files of a fresh template1 and of global/, made by the build and unpacked by initdb.
+/** catalog-template.ts — the files of a fresh template1 and of global/, made by the build and unpacked by initdb.
  *
  *  One deflated stream: length of the index, the index as JSON (path and size of each file), the files.
  *  Counterpart: none; PostgreSQL's initdb does the work anew each time */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { brotliDecompressSync, deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Oid } from '#base/ids.ts';
 import { bootstrapFiles, type Files } from '#catalog/bootstrap/bootstrap.ts';
 import { parseBootstrapFacts } from '#catalog/bootstrap/facts.ts';
@@ -20,7 +20,7 @@ function mapped(shared: boolean): (readonly [Oid, number])[] {
 }
 
 export function makeTemplate(factsFile: string): Files {
-  const files = bootstrapFiles(parseBootstrapFacts(readFileSync(factsFile)));
+  const files = bootstrapFiles(parseBootstrapFacts(brotliDecompressSync(readFileSync(factsFile)).toString('utf8')));
   files.set('base/1/pg_filenode.map', relationMap(mapped(false)));
   files.set('global/pg_filenode.map', relationMap(mapped(true)));
   return files;
