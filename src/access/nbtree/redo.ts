@@ -66,6 +66,7 @@ import {
 } from '#storage/page/page.ts';
 import { pageIndexMultiDelete, pageIndexTupleDelete, pageIndexTupleOverwrite } from '#storage/page/page-compact.ts';
 import type { DecodedRecord } from '#wal/decoded-record.ts';
+import { inHotStandby } from '#wal/recovery-state.ts';
 
 /** A standby cancels queries whose snapshots need rows or pages that the record removes. Installed by recovery. */
 let resolveConflict: (removedXid: FullTransactionId | TransactionId, isFull: boolean, node: RelFileNode) => void =
@@ -306,7 +307,7 @@ function redoVacuum(record: DecodedRecord): void {
   if (buffer !== 0) unlockReleaseBuffer(buffer);
 }
 function redoDelete(record: DecodedRecord): void {
-  resolveConflict(u32(record.mainAt) as TransactionId, false, record.blocks[0]!.rnode);
+  if (inHotStandby()) resolveConflict(u32(record.mainAt) as TransactionId, false, record.blocks[0]!.rnode);
   const { action, buffer } = xlogReadBufferForRedo(record, 0);
   if (action === REDO.needsRedo) {
     redoDeletion(bufferPage(buffer), record.blocks[0]!.dataAt, u16(record.mainAt + 4), u16(record.mainAt + 6));
@@ -404,7 +405,7 @@ function redoNewRoot(record: DecodedRecord): void {
 function redoReusePage(record: DecodedRecord): void {
   const main = record.mainAt;
   const node = { spcNode: u32(main), dbNode: u32(main + 4), relNode: u32(main + 8) } as RelFileNode;
-  resolveConflict((u32(main + 20) * 0x1_0000_0000 + u32(main + 16)) as FullTransactionId, true, node);
+  if (inHotStandby()) resolveConflict((u32(main + 20) * 0x1_0000_0000 + u32(main + 16)) as FullTransactionId, true, node);
 }
 
 const HANDLERS: Readonly<Record<number, (record: DecodedRecord) => void>> = {
