@@ -39,7 +39,8 @@ export class LineReader {
   ) {
     this.#isCsv = options.format === 'csv';
     this.#quote = options.quote.charCodeAt(0);
-    this.#escape = options.escape.charCodeAt(0);
+    // A quote that is its own escape needs no look: two of them toggle twice.
+    this.#escape = options.escape === options.quote ? -1 : options.escape.charCodeAt(0);
   }
 
   /** Makes at least one more byte available behind what is there; false at the end of the input. */
