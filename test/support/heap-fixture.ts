@@ -178,6 +178,7 @@ export function makeToastedTable(columns: readonly AttributeInit[], init: Partia
 export const relationOf = (oid: number): Relation => relations.get(oid)!;
 
 let cluster: WalCluster | undefined;
+export const HEAP_TEST_SUBSYSTEMS = [bufferShmem, sinvalShmem, btreeVacuumShmem, syncScanShmem];
 export function openHeapCluster(settings: Record<string, string> = {}, clients = 3): WalCluster {
   relations.clear();
   indexesOf.clear();
@@ -185,7 +186,7 @@ export function openHeapCluster(settings: Record<string, string> = {}, clients =
     settings: { shared_buffers: '400', ...settings },
     segmentSize: 16 << 20,
     clients,
-    subsystems: [...TRANSAM_TEST_SUBSYSTEMS, bufferShmem, sinvalShmem, btreeVacuumShmem, syncScanShmem],
+    subsystems: [...TRANSAM_TEST_SUBSYSTEMS, ...HEAP_TEST_SUBSYSTEMS],
   });
   for (const folder of TRANSAM_FOLDERS) mkdirSync(folder);
   mkdirSync(`base/${DATABASE}`, { recursive: true });
@@ -206,6 +207,11 @@ export function openHeapCluster(settings: Record<string, string> = {}, clients =
   startupTransam();
   finishStartupTransam();
   joinProcArray();
+  installHeapHooks();
+  return cluster;
+}
+/** What the catalog would install. */
+export function installHeapHooks(): void {
   space = new Workspace();
   setSmgrHooks({ cacheInvalidateSmgr: () => {} });
   setRelationAccess({
@@ -219,7 +225,6 @@ export function openHeapCluster(settings: Record<string, string> = {}, clients =
     const unique = all.filter((index) => index.index!.unique).flatMap((index) => index.index!.keys);
     return { hot: columns, key: unique, identity: unique };
   });
-  return cluster;
 }
 export function closeHeapCluster(): void {
   abortOutOfAnyTransaction();
