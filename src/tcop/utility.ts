@@ -5,6 +5,7 @@
  *  Counterpart: src/backend/tcop/utility.c */
 import type { Node } from '@pgsql/types';
 import { alterSystem } from '#commands/alter-system.ts';
+import { alterTableStatement } from '#commands/alter-table.ts';
 import { listen, notify, unlisten } from '#commands/async.ts';
 import { checkpointStatement } from '#commands/checkpoint.ts';
 import { createTableStatement } from '#commands/create-table.ts';
@@ -19,7 +20,9 @@ import { setNestedUtility } from '#commands/nested-utility.ts';
 import { lockTable } from '#commands/lock-table.ts';
 import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
+import { alterSequence, defineSequence } from '#commands/sequence.ts';
 import { runTransactionStatement } from '#commands/transaction.ts';
+import { truncateStatement } from '#commands/truncate.ts';
 import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
 import { type BoundParams, type DestReceiver, discardReceiver, type ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
@@ -95,7 +98,11 @@ const COMMANDS: CommandTable = {
   LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
   CreateStmt: { run: (stmt, call) => createTableStatement(stmt, call.sourceText), writes: true },
   IndexStmt: { run: (stmt, call) => createIndexStatement(stmt, call.sourceText, call.isTopLevel), writes: true },
+  CreateSeqStmt: { run: (stmt, call) => void defineSequence(stmt, call.sourceText), writes: true },
+  AlterSeqStmt: { run: (stmt, call) => void alterSequence(stmt, call.sourceText), writes: true },
   DropStmt: { run: dropStatement, writes: true },
+  TruncateStmt: { run: truncateStatement, writes: true },
+  AlterTableStmt: { run: (stmt, call) => alterTableStatement(stmt, call.sourceText), writes: true },
 };
 
 function dropStatement(stmt: Body<'DropStmt'>, call: UtilityCall): void {
