@@ -20,7 +20,6 @@ import { setNestedUtility } from '#commands/nested-utility.ts';
 import { lockTable } from '#commands/lock-table.ts';
 import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
-import { alterSequence, defineSequence } from '#commands/sequence.ts';
 import { runTransactionStatement } from '#commands/transaction.ts';
 import { truncateStatement } from '#commands/truncate.ts';
 import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
@@ -33,6 +32,7 @@ import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { OBJECT_COMMANDS } from '#tcop/object-commands.ts';
 import { preventInTransactionBlock } from '#transam/xact-block.ts';
 
 /** One call of a utility command. */
@@ -54,7 +54,7 @@ export interface UtilityCommand<T extends Tag> {
   /** Whether a read-only transaction may run it; absent means yes. */
   writes?: boolean;
 }
-type CommandTable = { readonly [T in Tag]?: UtilityCommand<T> };
+export type CommandTable = { readonly [T in Tag]?: UtilityCommand<T> };
 
 const COMMANDS: CommandTable = {
   TransactionStmt: { run: (stmt, call) => runTransactionStatement(stmt, call.isTopLevel, call.completion) },
@@ -98,9 +98,8 @@ const COMMANDS: CommandTable = {
   LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
   CreateStmt: { run: (stmt, call) => createTableStatement(stmt, call.sourceText), writes: true },
   IndexStmt: { run: (stmt, call) => createIndexStatement(stmt, call.sourceText, call.isTopLevel), writes: true },
-  CreateSeqStmt: { run: (stmt, call) => void defineSequence(stmt, call.sourceText), writes: true },
-  AlterSeqStmt: { run: (stmt, call) => void alterSequence(stmt, call.sourceText), writes: true },
   DropStmt: { run: dropStatement, writes: true },
+  ...OBJECT_COMMANDS,
   TruncateStmt: { run: truncateStatement, writes: true },
   AlterTableStmt: { run: (stmt, call) => alterTableStatement(stmt, call.sourceText), writes: true },
 };
