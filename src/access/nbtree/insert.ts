@@ -152,6 +152,9 @@ function searchForInsert(rel: Relation, insert: InsertState): Descent {
   return takeDescent();
 }
 
+/** Reused: a look at a tuple sets it, and what it says is read at once. */
+let dirtySnapshot: Snapshot | null = null;
+
 /** Looks at all entries with this key. Returns the xid to wait for, 0 if there is none. Conflicts with committed rows
  *  are errors. */
 function checkUniqueness(
@@ -162,7 +165,8 @@ function checkUniqueness(
   check: UniqueCheck,
 ): TransactionId {
   const am = tableAm(heap);
-  const dirty: Snapshot = initDirtySnapshot();
+  dirtySnapshot ??= initDirtySnapshot();
+  const dirty = dirtySnapshot;
   const heapTid = readTid(insert.tuple);
   check.isUnique = true;
   check.speculativeToken = 0;
