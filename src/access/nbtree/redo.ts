@@ -405,7 +405,8 @@ function redoNewRoot(record: DecodedRecord): void {
 function redoReusePage(record: DecodedRecord): void {
   const main = record.mainAt;
   const node = { spcNode: u32(main), dbNode: u32(main + 4), relNode: u32(main + 8) } as RelFileNode;
-  if (inHotStandby()) resolveConflict((u32(main + 20) * 0x1_0000_0000 + u32(main + 16)) as FullTransactionId, true, node);
+  if (inHotStandby())
+    resolveConflict((u32(main + 20) * 0x1_0000_0000 + u32(main + 16)) as FullTransactionId, true, node);
 }
 
 const HANDLERS: Readonly<Record<number, (record: DecodedRecord) => void>> = {
