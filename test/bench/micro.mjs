@@ -6,7 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, serverFlags } from '../soak/processes.mjs';
 
-export const MICRO_BENCHES = ['shm/lwlock', 'shm/latch', 'storage/buffer', 'storage/lock', 'transam/snapshot'];
+export const MICRO_BENCHES = [
+  'shm/lwlock',
+  'shm/latch',
+  'storage/buffer',
+  'storage/lock',
+  'transam/snapshot',
+  'wal/insert',
+];
 
 /** The list of {name, value, unit, note} that it printed. Runs under the server's own flags. */
 export function runMicro(name, more = []) {
