@@ -127,7 +127,8 @@ export function standardExecutorRun(query: QueryDesc, count: number): number {
   const node = query.planState!;
   if (!query.started) {
     query.started = true;
-    dest.start(query.columns);
+    // Whoever changes rows without RETURNING gives none, so there is nothing to describe.
+    if (query.plan.commandType === 'select' || query.plan.hasReturning) dest.start(query.columns);
   }
   if (query.atEnd) return 0;
   const trim = query.plan.planTree.targetlist.length > query.columns.length;
