@@ -19,11 +19,20 @@ import { sessionIdentity } from '#catalog/session-identity.ts';
 import { databaseRow, namespaceByName, namespaceRow } from '#catalog/syscache.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { beforeShmemExit } from '#runtime/exit-callbacks.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { lockDatabaseObject } from '#storage/lmgr/lmgr.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import { registerXactParticipant, XACT_RANK } from '#transam/xact-callbacks.ts';
-import { commandCounterIncrement, getCurrentSubTransactionId, xactFlags } from '#transam/xact.ts';
+import { getTransactionSnapshot, popActiveSnapshot, pushActiveSnapshot } from '#transam/snapshot.ts';
+import {
+  abortOutOfAnyTransaction,
+  commandCounterIncrement,
+  commitTransactionCommand,
+  getCurrentSubTransactionId,
+  startTransactionCommand,
+  xactFlags,
+} from '#transam/xact.ts';
 import { recoveryInProgress } from '#wal/recovery-state.ts';
 
 const NO_OID = 0 as Oid;
@@ -100,18 +109,25 @@ export function resetTempTableNamespace(): void {
   if (sessionIdentity.tempNamespace !== 0) removeTempRelations(sessionIdentity.tempNamespace);
 }
 
-/** Work at the end of a session that made temporary objects, in a transaction of its own. */
-let atSessionEnd: (() => void) | null = null;
-export function setTempCleanup(register: () => void): void {
-  atSessionEnd = register;
+/** RemoveTempRelationsCallback(): at the end of a session that made temporary objects, in a transaction of its own. */
+function removeAtSessionEnd(): void {
+  if (sessionIdentity.tempNamespace === 0) return;
+  abortOutOfAnyTransaction();
+  startTransactionCommand();
+  pushActiveSnapshot(getTransactionSnapshot());
+  removeTempRelations(sessionIdentity.tempNamespace);
+  popActiveSnapshot();
+  commitTransactionCommand();
 }
+let isRegistered = false;
 registerXactParticipant({
   name: 'temporary schema',
   rank: XACT_RANK.namespace,
   atCommit() {
     if (temp.subId === 0) return;
     temp.subId = 0;
-    atSessionEnd?.();
+    if (!isRegistered) beforeShmemExit(removeAtSessionEnd);
+    isRegistered = true;
   },
   atAbort() {
     if (temp.subId === 0) return;

@@ -28,7 +28,7 @@ export function relationColumns(relid: Oid): ResultColumns {
   if (found === undefined) {
     const list = attributes(relid);
     found = {
-      names: list.map((a) => a.attname),
+      names: list.map((a) => (a.attisdropped ? '' : a.attname)),
       types: list.map((a) => a.atttypid),
       typmods: list.map((a) => a.atttypmod),
       collations: list.map((a) => a.attcollation),

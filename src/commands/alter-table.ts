@@ -27,7 +27,7 @@ import { checkTableNotInUse } from '#catalog/table-in-use.ts';
 import { createToastTable } from '#catalog/toasting.ts';
 import { attributeOfColumn } from '#commands/column-definition.ts';
 import { addRelationNewConstraints } from '#commands/cook-constraint.ts';
-import { defineIndex } from '#commands/define-index.ts';
+import { defineIndex, refuseSecondPrimaryKey } from '#commands/define-index.ts';
 import { addForeignKeys, validateForeignKey } from '#commands/foreign-key.ts';
 import { processNested } from '#commands/nested-utility.ts';
 import { transformRelOptions, validateRelOptions } from '#commands/rel-options.ts';
@@ -403,6 +403,7 @@ function addConstraint(work: Work, rel: RelationData, def: Node): void {
   finishKeys(elements);
   for (const index of elements.indexes) {
     if (index.primary) {
+      refuseSecondPrimaryKey(rel);
       for (const element of index.params) setNotNull(work, rel, attributeOf(rel, element.name ?? ''));
       // Rows are looked at before the index is built, so that the error is about the nulls.
       checkRows(work);

@@ -237,14 +237,17 @@ export function makeRecheckTrigger(
 
 /** index_check_primary_key(): the columns have been made NOT NULL by the caller. */
 function checkPrimaryKey(rel: RelationData, columns: readonly NewIndexColumn[]): void {
+  refuseSecondPrimaryKey(rel);
+  if (columns.some((column) => column.expr !== null)) {
+    report('ERROR', { code: SQLSTATE.featureNotSupported, message: 'primary keys cannot be expressions' });
+  }
+}
+export function refuseSecondPrimaryKey(rel: RelationData): void {
   if (indexesOf(rel.oid).some((row) => row.indisprimary)) {
     report('ERROR', {
       code: SQLSTATE.invalidTableDefinition,
       message: `multiple primary keys for table "${rel.name}" are not allowed`,
     });
-  }
-  if (columns.some((column) => column.expr !== null)) {
-    report('ERROR', { code: SQLSTATE.featureNotSupported, message: 'primary keys cannot be expressions' });
   }
 }
 

@@ -309,7 +309,8 @@ function makeNsColumns(
   const columns: NsColumn[] = new Array(types.length);
   for (let i = 0; i < types.length; i++) {
     columns[i] = {
-      varno: rtindex,
+      // A dropped column keeps its place, but nothing can name it.
+      varno: types[i] === INVALID ? 0 : rtindex,
       varattno: i + 1,
       vartype: types[i]!,
       vartypmod: typmods[i]!,
@@ -630,7 +631,7 @@ export function expandRowColumns(p: ParseState, v: Var): Expr[] {
 export function rteColumns(rte: RangeTblEntry, rtindex: number): NsColumn[] {
   const from = (types: readonly Oid[], typmods: readonly number[], collations: readonly Oid[]): NsColumn[] =>
     types.map((t, i) => ({
-      varno: rtindex,
+      varno: t === INVALID ? 0 : rtindex,
       varattno: i + 1,
       vartype: t,
       vartypmod: typmods[i]!,
