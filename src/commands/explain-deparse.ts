@@ -14,7 +14,7 @@ import type { RangeTblEntry } from '#nodes/parse-nodes.ts';
 import type { Plan, PlannedStmt } from '#nodes/plan-nodes.ts';
 import { anyExpr } from '#nodes/visit.ts';
 import type * as nodes from '#nodes/primitives.ts';
-import { type Expr, INNER_VAR, OUTER_VAR, type Var } from '#nodes/primitives.ts';
+import { type Expr, INDEX_VAR, INNER_VAR, OUTER_VAR, type Var } from '#nodes/primitives.ts';
 
 /** Where an expression stands: its node, the nodes above it (nearest first), and how columns are written. */
 export interface DeparseContext {
@@ -160,7 +160,7 @@ export function deparse(node: Expr, context: DeparseContext): string {
 
 function deparseVar(node: Var, context: DeparseContext): string {
   const { stmt, plan } = context;
-  if (node.varno === OUTER_VAR || node.varno === INNER_VAR) {
+  if (node.varno === OUTER_VAR || (node.varno === INNER_VAR && plan.kind !== 'ModifyTable')) {
     const child = childOf(plan, node.varno === OUTER_VAR ? 'outer' : 'inner', stmt);
     const entry = child?.targetlist[node.varattno - 1];
     if (child == null || entry === undefined) throw new Error('bogus varno in plan');
@@ -168,6 +168,13 @@ function deparseVar(node: Var, context: DeparseContext): string {
     const text = deparse(entry.expr, below);
     return entry.expr.kind === 'Var' ? text : `(${text})`;
   }
+  if (node.varno === INDEX_VAR && plan.kind === 'IndexOnlyScan') {
+    const { expr } = plan.indextlist[node.varattno - 1]!;
+    const text = deparse(expr, context);
+    return expr.kind === 'Var' ? text : `(${text})`;
+  }
+  if (node.varno === INNER_VAR && plan.kind === 'ModifyTable')
+    return deparseVar({ ...node, varno: plan.excludedRelation }, { ...context, prefix: true });
   const rte = stmt.rtable[node.varno - 1];
   if (rte === undefined) throw new Error(`bogus varno: ${node.varno}`);
   const refname = context.names[node.varno - 1] ?? '';

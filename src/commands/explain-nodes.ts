@@ -1,11 +1,13 @@
 /** explain-nodes.ts — what there is to say about each plan node.
  *  Counterpart: ExplainNode() and show_…() of src/backend/commands/explain.c */
+import type { Oid } from '#base/ids.ts';
+import { quoteIdentifier } from '#catalog/quote.ts';
 import { classRow, namespaceRow, procRow } from '#catalog/syscache.ts';
 import { type Ancestor, deparse, type DeparseContext, orderSuffix } from '#commands/explain-deparse.ts';
 import type { ExplainNode, ExplainOptions, Property } from '#commands/explain-output.ts';
 import type { QueryDesc } from '#executor/run.ts';
 import type { EState } from '#executor/estate.ts';
-import type { Plan, PlannedStmt, SortColumns } from '#nodes/plan-nodes.ts';
+import type { ModifyTable, Plan, PlannedStmt, SortColumns } from '#nodes/plan-nodes.ts';
 import type { Expr, JoinType, SubPlan } from '#nodes/primitives.ts';
 import { explicitAnd } from '#nodes/node-funcs.ts';
 import { walkExpr } from '#nodes/visit.ts';
@@ -31,6 +33,10 @@ export function describePlan(query: QueryDesc, options: ExplainOptions): Explain
 
 function collectRelations(plan: Plan, stmt: PlannedStmt, used: Set<number>): void {
   if ('scanrelid' in plan) used.add(plan.scanrelid);
+  if (plan.kind === 'ModifyTable') {
+    used.add(plan.resultRelation);
+    if (plan.excludedRelation > 0) used.add(plan.excludedRelation);
+  }
   for (const child of childrenOf(plan)) collectRelations(child.plan, stmt, used);
 }
 /** Alias of each relation in use; a repeated one gets a number. */
@@ -78,6 +84,9 @@ const JOIN_NAMES: Readonly<Record<JoinType, string>> = {
   right_anti: 'Right Anti',
 };
 
+const OPERATIONS = { insert: 'Insert', update: 'Update', delete: 'Delete' } as const;
+const indexName = (oid: Oid): string => quoteIdentifier(classRow(oid)?.relname ?? '');
+
 /** Text label and node type of the structured formats. */
 function titles(plan: Plan): { text: string; type: string } {
   const one = (name: string) => ({ text: name, type: name });
@@ -100,6 +109,20 @@ function titles(plan: Plan): { text: string; type: string } {
       return one('Recursive Union');
     case 'SeqScan':
       return one('Seq Scan');
+    case 'IndexScan':
+    case 'IndexOnlyScan': {
+      const type = plan.kind === 'IndexScan' ? 'Index Scan' : 'Index Only Scan';
+      const direction = plan.indexorderdir === 'backward' ? ' Backward' : '';
+      return { text: `${type}${direction} using ${indexName(plan.indexid)}`, type };
+    }
+    case 'BitmapIndexScan':
+      return { text: `Bitmap Index Scan on ${indexName(plan.indexid)}`, type: 'Bitmap Index Scan' };
+    case 'BitmapHeapScan':
+      return one('Bitmap Heap Scan');
+    case 'TidScan':
+      return one('Tid Scan');
+    case 'ModifyTable':
+      return { text: OPERATIONS[plan.operation], type: 'ModifyTable' };
     case 'FunctionScan':
       return one('Function Scan');
     case 'ValuesScan':
@@ -192,6 +215,16 @@ function structuredDetails(plan: Plan): [string, string | boolean][] {
         ['Partial Mode', 'Simple'],
       ];
     }
+    case 'ModifyTable':
+      return [['Operation', OPERATIONS[plan.operation]]];
+    case 'IndexScan':
+    case 'IndexOnlyScan':
+      return [
+        ['Scan Direction', plan.indexorderdir === 'backward' ? 'Backward' : 'Forward'],
+        ['Index Name', classRow(plan.indexid)?.relname ?? ''],
+      ];
+    case 'BitmapIndexScan':
+      return [['Index Name', classRow(plan.indexid)?.relname ?? '']];
     case 'NestLoop':
     case 'HashJoin':
     case 'MergeJoin':
@@ -207,9 +240,10 @@ function structuredDetails(plan: Plan): [string, string | boolean][] {
 }
 
 function scanTarget(plan: Plan, job: Job): ExplainNode['target'] {
-  if (!('scanrelid' in plan)) return null;
-  const rte = job.stmt.rtable[plan.scanrelid - 1]!;
-  const alias = job.names[plan.scanrelid - 1] ?? '';
+  const rti = plan.kind === 'ModifyTable' ? plan.resultRelation : 'scanrelid' in plan ? plan.scanrelid : 0;
+  if (rti === 0 || plan.kind === 'BitmapIndexScan') return null;
+  const rte = job.stmt.rtable[rti - 1]!;
+  const alias = job.names[rti - 1] ?? '';
   switch (rte.rtekind) {
     case 'relation': {
       const row = classRow(rte.relid);
@@ -273,6 +307,23 @@ function describeProperties(plan: Plan, ancestors: readonly Ancestor[], job: Job
       qual('Filter', plan.qual, scan);
       removed('Rows Removed by Filter', counters?.filtered, plan.qual);
       break;
+    case 'IndexScan':
+    case 'IndexOnlyScan':
+      qual('Index Cond', plan.kind === 'IndexScan' ? plan.indexqualorig : plan.indexqual, scan);
+      qual('Filter', plan.qual, scan);
+      removed('Rows Removed by Filter', counters?.filtered, plan.qual);
+      break;
+    case 'BitmapIndexScan':
+      qual('Index Cond', plan.indexqualorig, scan);
+      break;
+    case 'TidScan':
+      qual('TID Cond', plan.tidquals, scan);
+      qual('Filter', plan.qual, scan);
+      removed('Rows Removed by Filter', counters?.filtered, plan.qual);
+      break;
+    case 'ModifyTable':
+      describeConflict(plan, upper, out);
+      break;
     case 'SeqScan':
     case 'ValuesScan':
     case 'CteScan':
@@ -313,6 +364,15 @@ function describeProperties(plan: Plan, ancestors: readonly Ancestor[], job: Job
       qual('Filter', plan.qual, upper);
   }
   for (const [label, value] of counters?.details ?? []) out.push({ label, value });
+}
+
+function describeConflict(plan: ModifyTable, context: DeparseContext, out: Property[]): void {
+  if (plan.onConflictAction === 'none') return;
+  out.push({ label: 'Conflict Resolution', value: plan.onConflictAction === 'nothing' ? 'NOTHING' : 'UPDATE' });
+  if (plan.arbiterIndexes.length > 0)
+    out.push({ label: 'Conflict Arbiter Indexes', value: plan.arbiterIndexes.map(indexName) });
+  const filter = explicitAnd([...plan.onConflictWhere]);
+  if (filter !== null) out.push({ label: 'Conflict Filter', value: deparse(filter, context) });
 }
 
 /** Sets without a column read from below have nothing to list; Append and its kin only pass on. */

@@ -117,16 +117,16 @@ function documentOf(root: ExplainNode, options: ExplainOptions, summary: Summary
   }
   return { entries };
 }
+/** Joins and index scans say what they are about after the general facts. */
+const detailsFollow = (node: ExplainNode): boolean =>
+  node.nodeType.endsWith('Join') || node.nodeType === 'Nested Loop' || node.nodeType.includes('Index');
 function nodeEntries(node: ExplainNode, options: ExplainOptions): Entries {
   const { plan, counters, target } = node;
-  const entries: [string, Value][] = [
-    ['Node Type', node.nodeType],
-    ...node.details.slice(0, node.nodeType.endsWith('Join') || node.nodeType === 'Nested Loop' ? 0 : undefined),
-  ];
+  const entries: [string, Value][] = [['Node Type', node.nodeType], ...(detailsFollow(node) ? [] : node.details)];
   if (node.relationship !== null) entries.push(['Parent Relationship', node.relationship]);
   if (node.planName !== null) entries.push(['Subplan Name', node.planName]);
   entries.push(['Parallel Aware', false], ['Async Capable', false]);
-  if (node.nodeType.endsWith('Join') || node.nodeType === 'Nested Loop') entries.push(...node.details);
+  if (detailsFollow(node)) entries.push(...node.details);
   if (target !== null) {
     if (target.name !== null) entries.push([target.label, target.name]);
     if (options.verbose && target.name !== null && target.schema !== '') entries.push(['Schema', target.schema]);

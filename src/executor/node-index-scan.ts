@@ -31,12 +31,19 @@ import { compiledFor } from '#executor/plan-state.ts';
 import { columnsOfScan, type ScanCode, ScanState } from '#executor/scan-state.ts';
 import type { IndexOnlyScan, IndexScan } from '#nodes/plan-nodes.ts';
 import { INDEX_VAR, type Expr } from '#nodes/primitives.ts';
+import type { RteRelation } from '#nodes/parse-nodes.ts';
 import { mapChildren } from '#nodes/visit.ts';
+import { LOCK, type LockMode } from '#storage/lmgr/lock-modes.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
-/** NoLock: whoever planned the statement holds a lock on table and index. */
+/** The lock stays until the transaction ends. */
 const NO_LOCK = 0;
+/** As for the table: a plan that is used again holds a lock on the table only. */
+const indexLock = (plan: IndexScan | IndexOnlyScan, estate: EState): LockMode => {
+  const rte = estate.stmt.rtable[plan.scanrelid - 1] as RteRelation;
+  return (rte.rellockmode === 0 ? LOCK.accessShare : rte.rellockmode) as LockMode;
+};
 
 interface IndexScanCode extends ScanCode {
   readonly keys: IndexKeyCode;
@@ -57,7 +64,7 @@ export class IndexScanState extends ScanState<IndexScan> {
 
   constructor(plan: IndexScan, estate: EState) {
     const heap = estate.relation(plan.scanrelid);
-    const index = relationOpen(plan.indexid, NO_LOCK);
+    const index = relationOpen(plan.indexid, indexLock(plan, estate));
     const code = compiledFor(
       plan,
       estate,
@@ -148,14 +155,18 @@ export class IndexOnlyScanState extends ScanState<IndexOnlyScan> {
 
   constructor(plan: IndexOnlyScan, estate: EState) {
     const heap = estate.relation(plan.scanrelid);
-    const index = relationOpen(plan.indexid, NO_LOCK);
+    const index = relationOpen(plan.indexid, indexLock(plan, estate));
     const width = index.tupleDesc.natts;
     const code = compiledFor(
       plan,
       estate,
       (scope): IndexOnlyCode => ({
         qual: compileQual(plan.qual.map(asScanRow), scope),
-        project: compileProjection(plan.targetlist, scope, width),
+        project: compileProjection(
+          plan.targetlist.map((entry) => ({ ...entry, expr: asScanRow(entry.expr) })),
+          scope,
+          width,
+        ),
         keys: compileIndexKeys(index, plan.indexqual, scope),
         recheck: compileQual(plan.recheckqual.map(asScanRow), scope),
       }),

@@ -3,41 +3,27 @@
  *  A reference to a sibling (LATERAL) becomes an exec param that a nested loop above must supply: `required`.
  *  Counterpart: src/backend/optimizer/path/allpaths.c, util/relnode.c, util/plancat.c */
 import type { ArrayDatum } from '#adt/datum.ts';
-import { classRow, procRow } from '#catalog/syscache.ts';
+import { procRow } from '#catalog/syscache.ts';
 import { rteColumns } from '#executor/rte-columns.ts';
 import { explicitAnd, implicitAnd, makeTargetEntry, makeVar } from '#nodes/node-funcs.ts';
-import type { Query, RangeTblEntry, RteSubquery, SetOperationArg } from '#nodes/parse-nodes.ts';
+import type { Query, RangeTblEntry, RteRelation, RteSubquery, SetOperationArg } from '#nodes/parse-nodes.ts';
 import type { Plan } from '#nodes/plan-nodes.ts';
 import type { Expr, TargetEntry, Var } from '#nodes/primitives.ts';
 import { mapChildren, mapRangeTblEntry, rewriteExpr, walkQuery } from '#nodes/visit.ts';
 import { clampRows, cpuOperatorCost, cpuTupleCost, exprCost, relationBytes } from '#optimizer/cost.ts';
 import { baseFields, makeSort, orderOf, setOrder, type SortKey } from '#optimizer/plan-make.ts';
-import { paramForItem, type PlannerInfo, type PlanParam, targetsWidth } from '#optimizer/planner-info.ts';
+import { type IndexPath, indexPaths } from '#optimizer/index-paths.ts';
+import { makeIndexScan } from '#optimizer/index-plan.ts';
+import { addPath, relidsOfParams, type RelPath, type TargetFlags } from '#optimizer/path.ts';
+import { exprWidth, paramForItem, type PlannerInfo, type PlanParam, targetsWidth } from '#optimizer/planner-info.ts';
+import { type RelationInfo, relationInfo } from '#optimizer/relation-info.ts';
+import { columnStatistics } from '#optimizer/statistics.ts';
 import { clauseListSelectivity, type RelStats, type StatsOf } from '#optimizer/selectivity.ts';
 import { planSubquery } from '#optimizer/subquery-planner.ts';
 import { containsSet, containsSubPlan, containsVolatile, pullVars } from '#optimizer/volatility.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
-
-/** What a node may put in its target list: exactly what is wanted, only what is wanted (any order), or anything. */
-export type TargetFlags = 'exact' | 'small' | 'any';
-
-export interface RelPath {
-  readonly relids: bigint;
-  readonly rows: number;
-  readonly width: number;
-  readonly startup: number;
-  readonly total: number;
-  /** Values of relations outside that this path reads. */
-  readonly required: readonly PlanParam[];
-  /** Reading again costs no recomputation. */
-  readonly keepsRows: boolean;
-  make(flags: TargetFlags): Plan;
-  rescan(): { startup: number; total: number };
-  /** Cost with a sort on top, if one is needed. */
-  sorted(keys: readonly SortKey[]): { startup: number; total: number };
-}
 
 interface Scan {
   /** With the costs of opening the relation and of its pages; what each row costs comes on top. */
@@ -48,9 +34,36 @@ interface Scan {
   readonly keepsRows: boolean;
 }
 
+/** A unique index over this column alone. */
+const isUniqueColumn = (info: RelationInfo, column: number): boolean =>
+  info.indexes.some(
+    (index) =>
+      index.unique &&
+      index.immediate &&
+      index.nKeys === 1 &&
+      index.columns[0] === column &&
+      index.predicate.length === 0,
+  );
+
+/** What the search for joins knows about a relation's surroundings. */
+export interface BasePathJob {
+  readonly targets: TargetEntry[];
+  readonly stats: StatsOf;
+  /** Conditions that mention this relation and others. */
+  readonly joinQuals: readonly Expr[];
+  readonly totalPages: number;
+  readonly wanted: readonly (readonly SortKey[])[];
+  readonly startupMatters: boolean;
+  rowsOf(relids: bigint): number;
+}
+
 export class BaseRelation {
   #tuples = 1000;
   #unique = false;
+  #prepared: Scan | null = null;
+  #info: RelationInfo | null = null;
+  /** After prepare(): rows that pass the relation's own conditions. */
+  rows = 1;
   readonly rte: RangeTblEntry;
   constructor(
     readonly root: PlannerInfo,
@@ -58,8 +71,29 @@ export class BaseRelation {
   ) {
     this.rte = root.query.rtable[rtindex - 1]!;
   }
-  stats(_v: Var): RelStats {
-    return { tuples: this.#tuples, unique: this.#unique };
+  stats(v: Var): RelStats {
+    const rte = this.rte;
+    if (rte.rtekind !== 'relation') return { tuples: this.#tuples, unique: this.#unique, column: undefined };
+    return {
+      tuples: this.#tuples,
+      unique: this.#info !== null && isUniqueColumn(this.#info, v.varattno),
+      column: v.varattno > 0 ? columnStatistics(rte.relid, v.varattno) : undefined,
+    };
+  }
+  /** Does some unique index make sure that at most one row has given values in these columns? */
+  isUniqueOver(columns: ReadonlySet<number>): boolean {
+    return (
+      this.#info?.indexes.some(
+        (index) =>
+          index.unique &&
+          index.immediate &&
+          index.predicate.length === 0 &&
+          index.columns.slice(0, index.nKeys).every((column) => column > 0 && columns.has(column)),
+      ) === true
+    );
+  }
+  get pages(): number {
+    return this.#info?.pages ?? 0;
   }
 
   /** Variables of siblings that this relation needs. */
@@ -79,18 +113,42 @@ export class BaseRelation {
     return found;
   }
 
-  path(quals: Expr[], targets: TargetEntry[], stats: StatsOf): RelPath {
+  /** Reads catalog facts, or plans what is below, and estimates how many rows the relation gives. */
+  prepare(quals: Expr[], stats: StatsOf): void {
     const scan = this.#scan(quals);
     this.#tuples = scan.tuples;
-    const plan = scan.plan;
-    plan.planRows = clampRows(scan.tuples * clauseListSelectivity(plan.qual, stats));
+    this.#prepared = scan;
+    const { plan } = scan;
+    plan.planRows = clampRows(scan.tuples * clauseListSelectivity(quals, stats));
+    this.rows = plan.planRows;
+  }
+
+  paths(job: BasePathJob): RelPath[] {
+    const { targets } = job;
+    const scan = this.#prepared!;
+    const { plan } = scan;
     const qualCost = exprCost(plan.qual);
     const run = plan.totalCost - plan.startupCost + (scan.perTuple + qualCost.perTuple) * scan.tuples;
     plan.startupCost += qualCost.startup;
     plan.totalCost = plan.startupCost + run;
-    plan.planWidth = targetsWidth(targets);
+    plan.planWidth = this.#width(targets);
+    const paths: RelPath[] = [this.#scanPath(scan, targets)];
+    if (this.#info !== null) this.#addIndexPaths(this.#info, job, paths);
+    return paths;
+  }
+
+  #width(targets: TargetEntry[]): number {
+    const widths = this.#info?.widths;
+    if (widths === undefined) return targetsWidth(targets);
+    return targets.reduce((sum, { expr }) => {
+      const known = expr.kind === 'Var' && expr.varattno > 0 ? widths[expr.varattno - 1] : undefined;
+      return sum + (known ?? exprWidth(expr));
+    }, 0);
+  }
+
+  #scanPath(scan: Scan, targets: TargetEntry[]): RelPath {
+    const { plan } = scan;
     const { startupCost: startup, totalCost: total, planRows: rows, planWidth: width } = plan;
-    const relids = 1n << BigInt(this.rtindex);
     const make = (flags: TargetFlags): Plan => {
       const physical =
         flags === 'any' && targets.every((entry) => entry.expr.kind === 'Var' && entry.expr.varattno > 0);
@@ -98,17 +156,82 @@ export class BaseRelation {
       return setOrder({ ...plan, targetlist: list }, orderOf(plan));
     };
     return {
-      relids,
+      relids: 1n << BigInt(this.rtindex),
       rows,
       width,
       startup,
       total,
+      order: orderOf(plan),
       required: scan.required,
+      requiredRelids: relidsOfParams(scan.required),
+      enforced: [],
       keepsRows: scan.keepsRows,
       make,
       rescan: () => this.#rescan(plan),
       sorted: (keys) => {
         const sort = makeSort(make('small'), keys);
+        return { startup: sort.startupCost, total: sort.totalCost };
+      },
+    };
+  }
+
+  #addIndexPaths(info: RelationInfo, job: BasePathJob, paths: RelPath[]): void {
+    if (info.indexes.length === 0) return;
+    const rte = this.rte as RteRelation;
+    const { scans } = indexPaths({
+      rtindex: this.rtindex,
+      relid: rte.relid,
+      info,
+      quals: this.#prepared!.plan.qual,
+      joinQuals: job.joinQuals,
+      targets: job.targets,
+      stats: job.stats,
+      totalPages: job.totalPages,
+      wanted: job.wanted,
+      keepPredicate: this.#isRechecked(),
+      rowsOf: job.rowsOf,
+    });
+    for (const scan of scans) addPath(paths, this.#indexPath(scan, job), job.startupMatters);
+  }
+
+  #isRechecked(): boolean {
+    const { query } = this.root;
+    return query.resultRelation === this.rtindex || query.rowMarks.some((mark) => mark.rti === this.rtindex);
+  }
+
+  #indexPath(path: IndexPath, job: BasePathJob): RelPath {
+    const { targets, stats } = job;
+    const required: PlanParam[] = [];
+    const width = this.#width(targets);
+    const rows =
+      path.outerRelids === 0n
+        ? this.rows
+        : clampRows(this.#tuples * clauseListSelectivity([...this.#prepared!.plan.qual, ...path.outerClauses], stats));
+    // The params are made now: whoever joins must know which values are needed.
+    const fix = (expr: Expr): Expr => (path.outerRelids === 0n ? expr : this.#parameterise(expr, required, true));
+    for (const clause of path.outerClauses) fix(clause);
+    const { startup, total } = path.cost;
+    const make = (): Plan => {
+      const list = targets.map((entry) => ({ ...entry }));
+      const plan = makeIndexScan(path, this.rtindex, list, fix);
+      Object.assign(plan, { startupCost: startup, totalCost: total, planRows: rows, planWidth: width });
+      return setOrder(plan, path.order);
+    };
+    return {
+      relids: 1n << BigInt(this.rtindex),
+      rows,
+      width,
+      startup,
+      total,
+      order: path.order,
+      required,
+      requiredRelids: path.outerRelids,
+      enforced: path.outerClauses,
+      keepsRows: false,
+      make,
+      rescan: () => ({ startup, total }),
+      sorted: (keys) => {
+        const sort = makeSort(make(), keys);
         return { startup: sort.startupCost, total: sort.totalCost };
       },
     };
@@ -161,10 +284,11 @@ export class BaseRelation {
     return { ...baseFields([]), qual: quals, startupCost: startup, totalCost: total, scanrelid: this.rtindex };
   }
 
-  /** The expression with siblings' variables as params. */
-  #parameterise(expr: Expr, required: PlanParam[]): Expr {
+  /** The expression with siblings' variables as params; `keepOwn`: those of this relation stay. */
+  #parameterise(expr: Expr, required: PlanParam[], keepOwn = false): Expr {
     return rewriteExpr(expr, (node, level) => {
       if (node.kind !== 'Var' || node.varlevelsup !== level) return node;
+      if (keepOwn && node.varno === this.rtindex) return node;
       const item: Var = { ...node, varlevelsup: 0 };
       const saved = this.root.planParams;
       this.root.planParams = required as PlanParam[];
@@ -175,15 +299,14 @@ export class BaseRelation {
   }
 
   #seqScan(quals: Expr[]): Scan {
-    const rte = this.rte as Extract<RangeTblEntry, { rtekind: 'relation' }>;
-    const row = classRow(rte.relid);
-    const pages = row === undefined || row.relpages <= 0 ? 10 : row.relpages;
-    const width = targetsWidth(this.#physicalTargets());
-    const density = Math.floor((8192 - 24) / (width + 28));
-    const tuples = row === undefined || row.reltuples < 0 ? Math.max(1, pages * density) : row.reltuples;
-    this.#tuples = tuples;
-    const plan: Plan = { kind: 'SeqScan', ...this.#fields(quals, 0, settings.seq_page_cost * pages) };
-    return { plan, perTuple: cpuTupleCost(), tuples, required: [], keepsRows: false };
+    const rte = this.rte as RteRelation;
+    const info = relationInfo(rte, this.rtindex);
+    this.#info = info;
+    this.#tuples = info.tuples;
+    const startup = settings.enable_seqscan ? 0 : 1.0e10;
+    const cost = startup + settings.seq_page_cost * info.pages;
+    const plan: Plan = { kind: 'SeqScan', ...this.#fields(quals, startup, cost) };
+    return { plan, perTuple: cpuTupleCost(), tuples: info.tuples, required: [], keepsRows: false };
   }
 
   #functionScan(quals: Expr[]): Scan {

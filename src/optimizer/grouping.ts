@@ -16,6 +16,7 @@ import { clampRows, cpuOperatorCost, cpuTupleCost, exprCost } from '#optimizer/c
 import { functionRows } from '#optimizer/base-rel.ts';
 import { expandGroupingSets } from '#optimizer/grouping-sets.ts';
 import { JoinPlanner } from '#optimizer/join-search.ts';
+import { cheapestOf } from '#optimizer/path.ts';
 import {
   baseFields,
   findTarget,
@@ -30,6 +31,7 @@ import {
   satisfies,
   setOrder,
   type SortKey,
+  usefulKeys,
 } from '#optimizer/plan-make.ts';
 import { type PlannerInfo, targetsOf } from '#optimizer/planner-info.ts';
 import { clauseListSelectivity, estimateGroups, type StatsOf } from '#optimizer/selectivity.ts';
@@ -55,6 +57,15 @@ class Upper {
     this.query = root.query;
     this.targets = root.query.targetList;
     this.having = implicitAnd(root.query.havingQual);
+  }
+  /** A copy for the stages that change it. */
+  fork(): Upper {
+    const copy = new Upper(this.root);
+    copy.targets = this.targets;
+    copy.having = this.having;
+    copy.aggs.push(...this.aggs);
+    copy.stats = this.stats;
+    return copy;
   }
 }
 
@@ -97,18 +108,45 @@ export function planUpper(root: PlannerInfo, setOperation: Plan | null): Plan {
   }
   const upper = new Upper(root);
   root.limitTuples = limitTuples(root.query);
-  let plan: Plan;
-  if (setOperation !== null) plan = setOperation;
-  else {
-    prepareAggs(upper);
-    const grouped = isGrouped(upper.query) || upper.aggs.length > 0 || upper.having.length > 0;
-    const windows = upper.query.hasWindowFuncs ? activeWindows(upper) : [];
-    const input = inputTargets(upper, grouped, windows);
-    plan = planFrom(upper, input, grouped);
-    if (grouped) plan = groupStage(upper, plan, windows.length > 0);
-    if (windows.length > 0) plan = windowStage(upper, plan, windows);
-  }
-  return finishStages(upper, plan);
+  if (setOperation !== null) return finishStages(upper, setOperation);
+  prepareAggs(upper);
+  const grouped = isGrouped(upper.query) || upper.aggs.length > 0 || upper.having.length > 0;
+  const windows = upper.query.hasWindowFuncs ? activeWindows(upper) : [];
+  const input = inputTargets(upper, grouped, windows);
+  // The cheapest way to get the rows may be a dear one to get them sorted: each is followed to the end.
+  const candidates = planFrom(upper, input, grouped, windows).map((from) => {
+    const own = upper.fork();
+    let plan = from;
+    if (grouped) plan = groupStage(own, plan, windows.length > 0);
+    if (windows.length > 0) plan = windowStage(own, plan, windows);
+    return finishStages(own, plan);
+  });
+  return candidates.length === 1 ? candidates[0]! : cheapestForFraction(root, candidates);
+}
+
+/** The best plan if only a part of its rows will be read. */
+function cheapestForFraction(root: PlannerInfo, candidates: Plan[]): Plan {
+  const wanted = root.tupleFraction;
+  const cost = (plan: Plan): number => {
+    if (wanted <= 0) return plan.totalCost;
+    const fraction = wanted >= 1 ? Math.min(1, wanted / Math.max(1, plan.planRows)) : wanted;
+    return plan.startupCost + fraction * (plan.totalCost - plan.startupCost);
+  };
+  return candidates.reduce((best, plan) => (cost(plan) < cost(best) ? plan : best));
+}
+
+/** Orders of the input that would save a sort above. */
+function wantedOrders(upper: Upper, windows: WindowClause[]): SortKey[][] {
+  const { query } = upper;
+  const orders: SortKey[][] = [];
+  const add = (targets: readonly TargetEntry[], clauses: readonly SortGroupClause[]): void => {
+    if (clauses.length > 0 && clauses.every((clause) => clause.sortop !== 0)) orders.push(sortKeys(targets, clauses));
+  };
+  if (query.groupClause.length > 0 && query.groupingSets.length === 0) add(query.targetList, orderedGroupClause(upper));
+  for (const clause of windows) add(upper.targets, uniqueItems([...clause.partitionClause, ...clause.orderClause]));
+  add(upper.targets, query.distinctClause);
+  add(upper.targets, query.sortClause);
+  return orders.map(usefulKeys);
 }
 const isGrouped = (query: Query): boolean =>
   query.hasAggs || query.groupClause.length > 0 || query.groupingSets.length > 0;
@@ -215,7 +253,7 @@ function windowInput(upper: Upper, windows: WindowClause[]): TargetEntry[] {
   return targetsOf(exprs);
 }
 
-function planFrom(upper: Upper, input: TargetEntry[], grouped: boolean): Plan {
+function planFrom(upper: Upper, input: TargetEntry[], grouped: boolean, windows: WindowClause[]): Plan[] {
   const { root, query } = upper;
   if (query.jointree.fromlist.length === 0) {
     const quals = implicitAnd(query.jointree.quals);
@@ -227,28 +265,35 @@ function planFrom(upper: Upper, input: TargetEntry[], grouped: boolean): Plan {
     result.startupCost += gateCost.startup + gateCost.perTuple;
     result.totalCost += gateCost.startup + gateCost.perTuple;
     if (quals.some((qual) => qual.kind === 'Const')) {
-      return { ...result, startupCost: 0, totalCost: 0, planRows: 0 };
+      return [{ ...result, startupCost: 0, totalCost: 0, planRows: 0 }];
     }
-    return result;
+    return [result];
   }
+  const wanted = wantedOrders(upper, windows);
+  const startupMatters = root.tupleFraction > 0 || query.limitCount !== null;
   const planner = new JoinPlanner(
     root,
     query.jointree,
     input.map((entry) => entry.expr),
+    wanted,
+    startupMatters,
   );
-  const { path, constantQuals } = planner.plan();
+  const { rel, constantQuals } = planner.plan();
   upper.stats = planner.stats;
-  if (path.required.length > 0) throw new Error('a lateral reference was left without its relation');
+  const paths = rel.paths.filter((path) => path.requiredRelids === 0n);
+  if (paths.length === 0) throw new Error('a lateral reference was left without its relation');
   const impossible = constantQuals.find((qual) => qual.kind === 'Const');
   if (impossible !== undefined) {
     // WHERE false: nothing is read at all.
-    return { kind: 'Result', ...baseFields(input), planRows: 0, totalCost: 0, resconstantqual: [impossible] };
+    return [{ kind: 'Result', ...baseFields(input), planRows: 0, totalCost: 0, resconstantqual: [impossible] }];
   }
+  const cheapest = cheapestOf(paths)!;
   const plainVars = grouped && input.every((entry) => entry.expr.kind === 'Var');
   const sortsInput = query.groupClause.length > 0 || query.groupingSets.length > 0;
   const loose = plainVars && !sortsInput && query.jointree.fromlist.length === 1;
-  const plan = loose ? path.make('any') : project(path.make('exact'), input);
-  return gate(plan, constantQuals);
+  return paths
+    .filter((path) => path === cheapest || startupMatters || (path.order.length > 0 && wanted.length > 0))
+    .map((path) => gate(loose ? path.make('any') : project(path.make('exact'), input), constantQuals));
 }
 
 // ---------------------------------------------------------------- grouping

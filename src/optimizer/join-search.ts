@@ -10,9 +10,20 @@ import { mergeOrdering } from '#executor/sort-support.ts';
 import { equal, exprType, implicitAnd, makeTargetEntry } from '#nodes/node-funcs.ts';
 import type { Plan } from '#nodes/plan-nodes.ts';
 import type { Expr, FromNode, JoinExpr, JoinType, OpExpr, TargetEntry, Var } from '#nodes/primitives.ts';
-import { BaseRelation, type RelPath } from '#optimizer/base-rel.ts';
-import { clampRows, cpuOperatorCost, cpuTupleCost, exprCost } from '#optimizer/cost.ts';
-import { baseFields, makeMaterial, makeSort, orderOf, setOrder } from '#optimizer/plan-make.ts';
+import { BaseRelation } from '#optimizer/base-rel.ts';
+import { addPath, cheapestOf, type Rel, type RelPath, relidsOfParams } from '#optimizer/path.ts';
+import { clampRows, cpuOperatorCost, cpuTupleCost, exprCost, roundEven } from '#optimizer/cost.ts';
+import { withImpliedConstants } from '#optimizer/implied-constants.ts';
+import {
+  baseFields,
+  makeMaterial,
+  makeSort,
+  orderOf,
+  satisfies,
+  sameKey,
+  setOrder,
+  type SortKey,
+} from '#optimizer/plan-make.ts';
 import { type PlannerInfo, type PlanParam, targetsWidth } from '#optimizer/planner-info.ts';
 import { relidsOfFrom } from '#optimizer/prep.ts';
 import { clauseListSelectivity, distinctValues, joinSelectivity, type RelStats } from '#optimizer/selectivity.ts';
@@ -55,11 +66,19 @@ function placement(node: FromNode, relids: bigint): bigint {
 export class JoinPlanner {
   readonly #uses = new Map<string, VarUse>();
   readonly #bases = new Map<number, BaseRelation>();
+  /** With the orders by which merge joins could be made. */
+  #wanted: (readonly SortKey[])[];
+  #totalPages = 0;
   constructor(
     readonly root: PlannerInfo,
     readonly tree: FromNode,
     topExprs: readonly Expr[],
+    /** Orders that the query has a use for. */
+    wanted: readonly (readonly SortKey[])[] = [],
+    /** Will perhaps only some of the rows be read? */
+    readonly startupMatters = false,
   ) {
+    this.#wanted = wanted.filter((keys) => keys.length > 0);
     for (const expr of topExprs) for (const v of pullVars(expr)) this.#use(v, null);
     this.#noteQuals(tree);
     this.#noteBases(tree);
@@ -119,34 +138,59 @@ export class JoinPlanner {
     return out.sort((a, b) => order(a) - order(b)).map((entry, i) => ({ ...entry, resno: i + 1 }));
   }
 
-  plan(): { path: RelPath; constantQuals: Expr[] } {
+  plan(): { rel: Rel; constantQuals: Expr[] } {
     const constantQuals: Expr[] = [];
-    const path = this.#planNode(this.tree, [], constantQuals);
-    return { path, constantQuals };
+    const node = this.#planNode(this.tree, [], [], constantQuals);
+    return { rel: node, constantQuals };
   }
 
-  /** `quals` come from above and may be evaluated at this node or below. */
-  #planNode(node: FromNode, quals: Expr[], constants: Expr[]): RelPath {
+  readonly #rowsOf = (relids: bigint): number => {
+    let least = Infinity;
+    for (const [rtindex, base] of this.#bases) if ((relids & bit(rtindex)) !== 0n) least = Math.min(least, base.rows);
+    return least === Infinity ? 1 : least;
+  };
+
+  /** `quals` come from above and may be evaluated at this node or below; `outer` are conditions with relations outside of
+   *  this node, whose values an inner side of a nested loop may use. */
+  #planNode(node: FromNode, quals: Expr[], outer: readonly Expr[], constants: Expr[]): Rel {
     switch (node.kind) {
       case 'RangeTblRef': {
         const base = this.#bases.get(node.rtindex)!;
-        return base.path(quals, this.targetsFor(bit(node.rtindex)), this.stats);
+        base.prepare(quals, this.stats);
+        return this.#baseRel(base, outer);
       }
       case 'FromExpr':
-        return this.#planLevel(node, quals, constants);
+        return this.#planLevel(node, quals, outer, constants);
       case 'JoinExpr':
-        return node.jointype === 'inner' ? this.#planLevel(node, quals, constants) : this.#planOuterJoin(node, quals);
+        return node.jointype === 'inner'
+          ? this.#planLevel(node, quals, outer, constants)
+          : this.#planOuterJoin(node, quals, outer);
     }
   }
 
-  #planLevel(node: FromNode, pushed: Expr[], constants: Expr[]): RelPath {
+  #baseRel(base: BaseRelation, joinQuals: readonly Expr[]): Rel {
+    this.#totalPages += base.pages;
+    const own = bit(base.rtindex);
+    const paths = base.paths({
+      targets: this.targetsFor(own),
+      stats: this.stats,
+      joinQuals: joinQuals.filter((qual) => (relidsOf(qual) & own) !== 0n),
+      totalPages: this.#totalPages,
+      wanted: this.#wanted,
+      startupMatters: this.startupMatters,
+      rowsOf: this.#rowsOf,
+    });
+    return { relids: own, rows: base.rows, paths };
+  }
+
+  #planLevel(node: FromNode, pushed: Expr[], outside: readonly Expr[], constants: Expr[]): Rel {
     const items: FromNode[] = [];
     const quals = pushed.slice();
     flattenLevel(node, items, quals);
     const perItem: Expr[][] = items.map(() => []);
     const clauses: Expr[] = [];
     const itemRelids = items.map(relidsOfFrom);
-    for (const qual of quals) {
+    for (const qual of items.length > 1 ? withImpliedConstants(quals) : quals) {
       const relids = relidsOf(qual);
       const home = relids === 0n ? -1 : itemRelids.findIndex((set) => isSubset(relids, set));
       if (relids === 0n && !containsVolatile(qual)) constants.push(qual);
@@ -154,11 +198,33 @@ export class JoinPlanner {
       else if (relids === 0n) perItem[perItem.length - 1]!.push(qual);
       else clauses.push(qual);
     }
-    const paths = items.map((item, i) => this.#planNode(item, perItem[i]!, constants));
-    return paths.length === 1 ? paths[0]! : this.#orderJoins(paths, clauses);
+    const outer = outside.length === 0 ? clauses : [...clauses, ...outside];
+    if (items.length > 1) this.#noteMergeOrders(clauses);
+    // How often a lookup is repeated depends on the sizes of the others: these come first.
+    const bases = items.map((item, i) => {
+      if (item.kind !== 'RangeTblRef') return null;
+      const base = this.#bases.get(item.rtindex)!;
+      base.prepare(perItem[i]!, this.stats);
+      return base;
+    });
+    const rels = items.map((item, i) => {
+      const base = bases[i]!;
+      return base === null ? this.#planNode(item, perItem[i]!, outer, constants) : this.#baseRel(base, outer);
+    });
+    return rels.length === 1 ? rels[0]! : this.#orderJoins(rels, clauses);
   }
 
-  #planOuterJoin(node: JoinExpr, pushed: Expr[]): RelPath {
+  #noteMergeOrders(clauses: readonly Expr[]): void {
+    for (const clause of clauses) {
+      if (clause.kind !== 'OpExpr' || clause.args.length !== 2) continue;
+      const [left, right] = clause.args as [Expr, Expr];
+      const key = joinKey(clause, relidsOf(left), relidsOf(right));
+      if (key === null || !isMergeable(key)) continue;
+      this.#wanted.push([mergeSortKey(key, 'outer')], [mergeSortKey(key, 'inner')]);
+    }
+  }
+
+  #planOuterJoin(node: JoinExpr, pushed: Expr[], outside: readonly Expr[]): Rel {
     const left = relidsOfFrom(node.larg);
     const right = relidsOfFrom(node.rarg);
     const leftQuals: Expr[] = [];
@@ -175,33 +241,38 @@ export class JoinPlanner {
       else if (node.jointype !== 'full' && relids !== 0n && isSubset(relids, right)) rightQuals.push(qual);
       else joinQuals.push(qual);
     }
+    this.#noteMergeOrders(joinQuals);
     const leftConstants: Expr[] = [];
     const rightConstants: Expr[] = [];
-    const outer = gatePath(this.#planNode(node.larg, leftQuals, leftConstants), leftConstants);
-    const inner = gatePath(this.#planNode(node.rarg, rightQuals, rightConstants), rightConstants);
-    const joined = this.#bestJoin(outer, inner, node.jointype, joinQuals, filters);
-    if (joined === null) {
+    // Conditions from outside reach the side that is kept as it is; the join's own ones the other.
+    const forLeft = node.jointype === 'full' ? [] : outside.filter((qual) => (relidsOf(qual) & right) === 0n);
+    const outer = gateRel(this.#planNode(node.larg, leftQuals, forLeft, leftConstants), leftConstants);
+    const forRight = node.jointype === 'full' ? [] : joinQuals;
+    const inner = gateRel(this.#planNode(node.rarg, rightQuals, forRight, rightConstants), rightConstants);
+    const rel: Rel = {
+      relids: outer.relids | inner.relids,
+      rows: this.#joinRows(outer.rows, inner.rows, outer.relids, node.jointype, joinQuals, filters),
+      paths: [],
+    };
+    this.#joinPaths(rel, outer, inner, node.jointype, joinQuals, filters);
+    if (rel.paths.length === 0) {
       return report('ERROR', {
         code: SQLSTATE.featureNotSupported,
         message: 'FULL JOIN is only supported with merge-joinable or hash-joinable join conditions',
       });
     }
-    return joined;
+    return rel;
   }
 
-  #orderJoins(items: RelPath[], clauses: Expr[]): RelPath {
+  #orderJoins(items: Rel[], clauses: Expr[]): Rel {
     if (items.length > 10) return this.#greedy(items, clauses);
-    const best = new Map<bigint, RelPath>();
-    const levels: RelPath[][] = [items];
+    const best = new Map<bigint, Rel>();
+    const levels: Rel[][] = [items];
     for (const item of items) best.set(item.relids, item);
     const all = items.reduce((set, item) => set | item.relids, 0n);
-    const itemSets = items.map((item) => item.relids);
-    const size = (relids: bigint): number => itemSets.filter((set) => isSubset(set, relids)).length;
     for (let level = 2; level <= items.length; level++) {
-      this.#joinLevel(levels, best, clauses, level, size, false);
-      const made = [...best.values()].filter((path) => size(path.relids) === level);
-      if (made.length === 0) this.#joinLevel(levels, best, clauses, level, size, true);
-      levels.push([...best.values()].filter((path) => size(path.relids) === level));
+      const made = this.#joinLevel(levels, best, clauses, level, false);
+      levels.push(made.length > 0 ? made : this.#joinLevel(levels, best, clauses, level, true));
     }
     const result = best.get(all);
     if (result === undefined) {
@@ -210,41 +281,38 @@ export class JoinPlanner {
     return result;
   }
 
-  #joinLevel(
-    levels: RelPath[][],
-    best: Map<bigint, RelPath>,
-    clauses: Expr[],
-    level: number,
-    size: (relids: bigint) => number,
-    cartesian: boolean,
-  ): void {
+  #joinLevel(levels: Rel[][], best: Map<bigint, Rel>, clauses: Expr[], level: number, cartesian: boolean): Rel[] {
+    const made = new Set<Rel>();
     for (let small = 1; small <= level - small; small++) {
+      const others = levels[small - 1]!;
       for (const a of levels[level - small - 1]!) {
-        for (const b of levels[small - 1]!) {
-          if ((a.relids & b.relids) !== 0n || size(a.relids | b.relids) !== level) continue;
+        for (const b of others) {
+          if ((a.relids & b.relids) !== 0n) continue;
+          // Of two sets of the same size each pair is met twice.
+          if (small === level - small && a.relids < b.relids) continue;
           if (!cartesian && !this.#connected(a, b, clauses) && this.#hasPartner(a, b, levels[0]!, clauses)) continue;
-          this.#consider(best, a, b, clauses);
+          const rel = this.#consider(best, a, b, clauses);
+          if (rel !== null) made.add(rel);
         }
       }
     }
+    return [...made];
   }
-  #consider(best: Map<bigint, RelPath>, a: RelPath, b: RelPath, clauses: Expr[]): void {
+  #consider(best: Map<bigint, Rel>, a: Rel, b: Rel, clauses: Expr[]): Rel | null {
     const relids = a.relids | b.relids;
     const usable = clauses.filter((clause) => {
       const needs = relidsOf(clause);
       return isSubset(needs, relids) && !isSubset(needs, a.relids) && !isSubset(needs, b.relids);
     });
-    for (const [outer, inner] of [
-      [a, b],
-      [b, a],
-    ] as const) {
-      const path = this.#bestJoin(outer, inner, 'inner', usable, []);
-      if (path === null) continue;
-      const known = best.get(relids);
-      if (known === undefined || cheaper(path, known)) best.set(relids, path);
-    }
+    let rel = best.get(relids);
+    rel ??= { relids, rows: this.#joinRows(a.rows, b.rows, a.relids, 'inner', usable, []), paths: [] };
+    this.#joinPaths(rel, a, b, 'inner', usable, []);
+    this.#joinPaths(rel, b, a, 'inner', usable, []);
+    if (rel.paths.length === 0) return null;
+    best.set(relids, rel);
+    return rel;
   }
-  #connected(a: RelPath, b: RelPath, clauses: Expr[]): boolean {
+  #connected(a: Rel, b: Rel, clauses: Expr[]): boolean {
     const both = a.relids | b.relids;
     const linked = clauses.some((clause) => {
       const needs = relidsOf(clause);
@@ -253,8 +321,8 @@ export class JoinPlanner {
     return linked || wants(a, b) || wants(b, a);
   }
   /** A cross product is only worth a look if one of the sides is linked to nothing. */
-  #hasPartner(a: RelPath, b: RelPath, items: RelPath[], clauses: Expr[]): boolean {
-    const linked = (x: RelPath): boolean =>
+  #hasPartner(a: Rel, b: Rel, items: Rel[], clauses: Expr[]): boolean {
+    const linked = (x: Rel): boolean =>
       items.some((item) => (item.relids & x.relids) === 0n && this.#connected(x, item, clauses)) ||
       clauses.some((clause) => {
         const needs = relidsOf(clause);
@@ -263,20 +331,20 @@ export class JoinPlanner {
     return linked(a) || linked(b);
   }
 
-  #greedy(items: RelPath[], clauses: Expr[]): RelPath {
+  #greedy(items: Rel[], clauses: Expr[]): Rel {
     let pool = items.slice();
     while (pool.length > 1) {
-      let chosen: { path: RelPath; a: RelPath; b: RelPath } | null = null;
+      let chosen: { rel: Rel; a: Rel; b: Rel; total: number } | null = null;
       for (const strict of [true, false]) {
         for (let i = 0; i < pool.length; i++) {
           for (let j = i + 1; j < pool.length; j++) {
             const a = pool[i]!;
             const b = pool[j]!;
             if (strict && !this.#connected(a, b, clauses)) continue;
-            const best = new Map<bigint, RelPath>();
-            this.#consider(best, a, b, clauses);
-            const path = best.get(a.relids | b.relids);
-            if (path !== undefined && (chosen === null || path.total < chosen.path.total)) chosen = { path, a, b };
+            const rel = this.#consider(new Map(), a, b, clauses);
+            if (rel === null) continue;
+            const total = cheapestOf(rel.paths)!.total;
+            if (chosen === null || total < chosen.total) chosen = { rel, a, b, total };
           }
         }
         if (chosen !== null) break;
@@ -284,55 +352,113 @@ export class JoinPlanner {
       if (chosen === null) {
         return report('ERROR', { code: SQLSTATE.internalError, message: 'failed to build any join of all relations' });
       }
-      const { path, a, b } = chosen;
-      pool = [...pool.filter((item) => item !== a && item !== b), path];
+      const { rel, a, b } = chosen;
+      pool = [...pool.filter((item) => item !== a && item !== b), rel];
     }
     return pool[0]!;
   }
 
   // ------------------------------------------------------------ one join
 
-  /** The cheapest way to join; null if this order or type is impossible. */
-  #bestJoin(outer: RelPath, inner: RelPath, jointype: JoinType, joinQuals: Expr[], filters: Expr[]): RelPath | null {
-    if (outer.required.some((param) => (relidsOf(param.item) & inner.relids) !== 0n)) return null;
-    const parameterised = inner.required.some((param) => (relidsOf(param.item) & outer.relids) !== 0n);
-    const rows = this.#joinRows(outer, inner, jointype, joinQuals, filters);
-    const job: JoinJob = {
-      outer,
-      inner,
+  /** Adds the ways to join two sets in this order. */
+  #joinPaths(rel: Rel, outer: Rel, inner: Rel, jointype: JoinType, joinQuals: Expr[], filters: Expr[]): void {
+    const outers = outer.paths.filter((path) => (path.requiredRelids & inner.relids) === 0n);
+    if (outers.length === 0) return;
+    const add = (path: RelPath): void => addPath(rel.paths, path, this.startupMatters);
+    const targets = this.targetsFor(rel.relids);
+    const unique = this.#isUnique(outer.relids, inner.relids, jointype, joinQuals);
+    const job = (a: RelPath, b: RelPath): JoinJob => ({
+      outer: a,
+      inner: b,
       jointype,
-      joinQuals,
+      joinQuals: b.enforced.length === 0 ? joinQuals : joinQuals.filter((qual) => !b.enforced.includes(qual)),
       filters,
-      rows,
-      relids: outer.relids | inner.relids,
-      targets: this.targetsFor(outer.relids | inner.relids),
-      params: inner.required.filter((param) => (relidsOf(param.item) & outer.relids) !== 0n),
-    };
-    const candidates: RelPath[] = [];
-    if (jointype !== 'full') candidates.push(...this.#nestLoops(job, parameterised));
-    if (!parameterised) {
-      candidates.push(...this.#hashJoins(job));
-      if (jointype === 'left') candidates.push(...this.#hashJoins(turned(job)));
-      candidates.push(...this.#mergeJoins(job));
+      rows: this.#pathRows(rel, a, b, jointype, joinQuals, filters),
+      relids: rel.relids,
+      targets,
+      allQuals: joinQuals,
+      innerRows: inner.rows,
+      params: b.required.filter((param) => (relidsOf(param.item) & a.relids) !== 0n),
+      unique,
+    });
+    const plainInner = cheapestOf(inner.paths, outer.relids);
+    const plainOuter = cheapestOf(outers)!;
+    if (jointype !== 'full') {
+      for (const a of outers) {
+        if (plainInner !== null) this.#nestLoops(job(a, plainInner), false).forEach(add);
+        for (const b of inner.paths) {
+          if ((b.requiredRelids & a.relids) !== 0n) this.#nestLoops(job(a, b), true).forEach(add);
+        }
+      }
     }
-    let best: RelPath | null = null;
-    for (const candidate of candidates) if (best === null || cheaper(candidate, best)) best = candidate;
-    return best;
+    if (plainInner === null) return;
+    const plain = job(plainOuter, plainInner);
+    this.#hashJoins(plain).forEach(add);
+    if (jointype === 'left') this.#hashJoins(turned(plain)).forEach(add);
+    this.#mergeJoins(plain).forEach(add);
+    for (const a of outers) {
+      if (a !== plainOuter && a.order.length > 0) this.#mergeJoins(job(a, plainInner)).forEach(add);
+    }
+    for (const b of inner.paths) {
+      if (b === plainInner || b.order.length === 0 || (b.requiredRelids & outer.relids) !== 0n) continue;
+      this.#mergeJoins(job(plainOuter, b)).forEach(add);
+      for (const a of outers) {
+        if (a !== plainOuter && a.order.length > 0) this.#mergeJoins(job(a, b)).forEach(add);
+      }
+    }
   }
 
-  #joinRows(outer: RelPath, inner: RelPath, jointype: JoinType, joinQuals: Expr[], filters: Expr[]): number {
-    const js = joinSelectivity(joinQuals, jointype, this.stats, outer.relids);
+  /** Can at most one inner row match an outer one? */
+  #isUnique(outer: bigint, inner: bigint, jointype: JoinType, joinQuals: readonly Expr[]): boolean {
+    if (jointype !== 'inner' && jointype !== 'left') return false;
+    const base = this.#bases.get(soleMember(inner));
+    if (base === undefined) return false;
+    const columns = new Set<number>();
+    for (const qual of joinQuals) {
+      const key = joinKey(qual, outer, inner);
+      if (key === null || operatorRow(key.operator)?.oprcanmerge !== true) continue;
+      let expr = key.innerExpr;
+      while (expr.kind === 'RelabelType') expr = expr.arg;
+      if (expr.kind === 'Var') columns.add(expr.varattno);
+    }
+    return columns.size > 0 && base.isUniqueOver(columns);
+  }
+
+  /** Rows of a join of these paths: fewer than the relation's if values from outside restrict them. */
+  #pathRows(rel: Rel, a: RelPath, b: RelPath, jointype: JoinType, joinQuals: Expr[], filters: Expr[]): number {
+    const outside = (a.requiredRelids | b.requiredRelids) & ~rel.relids;
+    if (outside === 0n) return rel.rows;
+    const rows = this.#joinRows(
+      a.rows,
+      b.rows,
+      a.relids,
+      jointype,
+      joinQuals.filter((q) => !b.enforced.includes(q)),
+      filters,
+    );
+    return Math.min(rel.rows, rows);
+  }
+
+  #joinRows(
+    outerRows: number,
+    innerRows: number,
+    outerRelids: bigint,
+    jointype: JoinType,
+    joinQuals: Expr[],
+    filters: Expr[],
+  ): number {
+    const js = joinSelectivity(joinQuals, jointype, this.stats, outerRelids);
     const fs = clauseListSelectivity(filters, this.stats);
-    const product = outer.rows * inner.rows * js;
+    const product = outerRows * innerRows * js;
     switch (jointype) {
       case 'left':
-        return clampRows(Math.max(product, outer.rows) * fs);
+        return clampRows(Math.max(product, outerRows) * fs);
       case 'full':
-        return clampRows(Math.max(product, outer.rows, inner.rows) * fs);
+        return clampRows(Math.max(product, outerRows, innerRows) * fs);
       case 'semi':
-        return clampRows(outer.rows * js * fs);
+        return clampRows(outerRows * js * fs);
       case 'anti':
-        return clampRows(outer.rows * (1 - js) * fs);
+        return clampRows(outerRows * (1 - js) * fs);
       default:
         return clampRows(product * fs);
     }
@@ -347,7 +473,7 @@ export class JoinPlanner {
       again: { startup: number; total: number };
     }[] = [];
     variants.push({ materialize: false, startup: inner.startup, total: inner.total, again: inner.rescan() });
-    if (!parameterised && inner.required.length === 0 && !inner.keepsRows && settings.enable_material) {
+    if (!parameterised && inner.requiredRelids === 0n && !inner.keepsRows && settings.enable_material) {
       const total = inner.total + 2 * cpuOperatorCost() * inner.rows;
       variants.push({
         materialize: true,
@@ -359,36 +485,42 @@ export class JoinPlanner {
     return variants.map((variant) => {
       const quals = exprCost([...job.joinQuals, ...job.filters]);
       const outerRows = Math.max(outer.rows, 1);
+      const innerRows = Math.max(inner.rows, 1);
       let startup = outer.startup + variant.startup;
       let run = outer.total - outer.startup;
       const innerRun = variant.total - variant.startup;
       const againRun = variant.again.total - variant.again.startup;
       if (outerRows > 1) run += (outerRows - 1) * variant.again.startup;
       let tuples: number;
-      if (job.jointype === 'semi' || job.jointype === 'anti') {
-        const matched = job.jointype === 'semi' ? job.rows : outerRows - job.rows;
-        const found = Math.max(0, Math.min(outerRows, matched));
-        const perMatch = Math.max(
-          1,
-          (inner.rows * joinSelectivity(job.joinQuals, 'inner', this.stats, outer.relids)) /
-            Math.max(1e-9, found / outerRows),
-        );
-        const fraction = 2 / (perMatch + 1);
-        const unmatched = outerRows - found;
-        run += innerRun * (unmatched > 0 ? 1 : fraction);
-        if (outerRows > 1) {
-          run += Math.max(0, found - 1) * againRun * fraction + Math.max(0, unmatched) * againRun;
+      if (job.jointype === 'semi' || job.jointype === 'anti' || job.unique) {
+        // The inner side is left at its first match.
+        const { matchFraction, matches } = this.#matchFactors(job);
+        let found = roundEven(outerRows * matchFraction);
+        let unmatched = outerRows - found;
+        const fraction = 2 / (matches + 1);
+        tuples = found * innerRows * fraction;
+        if (parameterised && job.joinQuals.length === 0 && inner.enforced.length > 0) {
+          // A lookup that finds nothing is over at once.
+          run += innerRun * fraction;
+          if (found > 1) run += (found - 1) * againRun * fraction;
+          run += (unmatched * againRun) / innerRows;
+        } else {
+          tuples += unmatched * innerRows;
+          run += innerRun;
+          if (unmatched >= 1) unmatched--;
+          else found--;
+          if (found > 0) run += found * againRun * fraction;
+          if (unmatched > 0) run += unmatched * againRun;
         }
-        tuples = found * inner.rows * fraction + unmatched * inner.rows;
       } else {
         run += innerRun;
         if (outerRows > 1) run += (outerRows - 1) * againRun;
-        tuples = outerRows * Math.max(inner.rows, 1);
+        tuples = outerRows * innerRows;
       }
       startup += quals.startup;
       run += (cpuTupleCost() + quals.perTuple) * tuples;
       if (!settings.enable_nestloop) startup += 1e10;
-      return this.#joinPath(job, startup, startup + run, () => {
+      return this.#joinPath(job, startup, startup + run, outer.order, () => {
         const outerPlan = outer.make('any');
         let innerPlan = inner.make('any');
         if (variant.materialize) innerPlan = makeMaterial(inner.make('small'));
@@ -396,7 +528,7 @@ export class JoinPlanner {
           kind: 'NestLoop',
           ...baseFields(job.targets, outerPlan, innerPlan),
           jointype: job.jointype,
-          innerUnique: false,
+          innerUnique: job.unique,
           joinqual: job.joinQuals,
           qual: job.filters,
           nestParams: job.params.map((param) => ({ paramno: param.paramId, paramval: param.item })),
@@ -404,6 +536,15 @@ export class JoinPlanner {
         return setOrder(plan, orderOf(outerPlan));
       });
     });
+  }
+
+  /** The share of outer rows that have a match, and how many matches these have. */
+  #matchFactors(job: JoinJob): { matchFraction: number; matches: number } {
+    const semi = job.jointype === 'anti' ? 'anti' : 'semi';
+    const matchFraction = joinSelectivity(job.allQuals, semi, this.stats, job.outer.relids);
+    const each = joinSelectivity(job.allQuals, 'inner', this.stats, job.outer.relids);
+    const matches = matchFraction > 0 ? Math.max(1, (each * job.innerRows) / matchFraction) : 1;
+    return { matchFraction, matches };
   }
 
   #hashJoins(job: JoinJob): RelPath[] {
@@ -447,7 +588,7 @@ export class JoinPlanner {
     }
     run += (cpuTupleCost() + restCost.perTuple) * matches;
     return [
-      this.#joinPath(job, startup, startup + run, () => {
+      this.#joinPath(job, startup, startup + run, [], () => {
         const outerPlan = outer.make('any');
         const innerPlan = inner.make('small');
         const hash: Plan = {
@@ -465,7 +606,7 @@ export class JoinPlanner {
           kind: 'HashJoin',
           ...baseFields(job.targets, outerPlan, hash),
           jointype: job.jointype,
-          innerUnique: false,
+          innerUnique: job.unique,
           joinqual: rest,
           qual: job.filters,
           hashclauses: keys.map((key) => key.clause),
@@ -496,10 +637,12 @@ export class JoinPlanner {
     }
     // An outer join's leftover conditions cannot be checked after the fact in a full join.
     if (keys.length === 0 || (job.jointype === 'full' && rest.length > 0)) return [];
+    orderMergeKeys(keys, outer.order, inner.order);
     const op = cpuOperatorCost();
     const sorted = (path: RelPath, side: 'outer' | 'inner') => {
       const wanted = keys.map((key) => mergeSortKey(key, side));
-      return { wanted, cost: path.sorted(wanted) };
+      const cost = satisfies(path.order, wanted) ? { startup: path.startup, total: path.total } : path.sorted(wanted);
+      return { wanted, cost };
     };
     const left = sorted(outer, 'outer');
     const right = sorted(inner, 'inner');
@@ -524,8 +667,9 @@ export class JoinPlanner {
     const startup = left.cost.startup + right.cost.startup + mergeCost.startup + restCost.startup;
     let run = left.cost.total - left.cost.startup + (materialize ? materialized : bare);
     run += mergeCost.perTuple * (outer.rows + inner.rows * ratio) + (cpuTupleCost() + restCost.perTuple) * tuples;
+    const order = job.jointype === 'full' ? [] : left.wanted;
     return [
-      this.#joinPath(job, startup, startup + run, () => {
+      this.#joinPath(job, startup, startup + run, order, () => {
         const outerPlan = makeSort(outer.make('small'), left.wanted);
         let innerPlan = makeSort(inner.make('small'), right.wanted);
         if (materialize) innerPlan = makeMaterial(innerPlan);
@@ -533,7 +677,7 @@ export class JoinPlanner {
           kind: 'MergeJoin',
           ...baseFields(job.targets, outerPlan, innerPlan),
           jointype: job.jointype,
-          innerUnique: false,
+          innerUnique: job.unique,
           joinqual: rest,
           qual: job.filters,
           mergeclauses: keys.map((key) => key.clause),
@@ -546,7 +690,7 @@ export class JoinPlanner {
     ];
   }
 
-  #joinPath(job: JoinJob, startup: number, total: number, make: () => Plan): RelPath {
+  #joinPath(job: JoinJob, startup: number, total: number, order: readonly SortKey[], make: () => Plan): RelPath {
     const targets = job.targets;
     const provided = new Set<PlanParam>(job.params);
     const required = [...job.outer.required, ...job.inner.required.filter((param) => !provided.has(param))];
@@ -564,13 +708,17 @@ export class JoinPlanner {
       width: targetsWidth(targets),
       startup,
       total,
+      order,
       required,
+      requiredRelids: relidsOfParams(required),
+      enforced: [...job.outer.enforced, ...job.inner.enforced],
       keepsRows: false,
       make: finish,
       rescan: () => ({ startup, total }),
       sorted: (keys) => {
         const probe: Plan = { kind: 'Result', ...baseFields(targets), resconstantqual: [] };
         Object.assign(probe, { startupCost: startup, totalCost: total, planRows: job.rows });
+        setOrder(probe, order);
         const plan = makeSort(probe, keys);
         return { startup: plan.startupCost, total: plan.totalCost };
       },
@@ -588,19 +736,48 @@ interface JoinJob {
   readonly relids: bigint;
   readonly targets: TargetEntry[];
   readonly params: PlanParam[];
+  /** With those that the inner path has checked already. */
+  readonly allQuals: Expr[];
+  /** Of the inner relation as a whole. */
+  readonly innerRows: number;
+  /** At most one inner row can match an outer one. */
+  readonly unique: boolean;
 }
 /** A left join seen from its other side: hash the preserved side. */
-const turned = (job: JoinJob): JoinJob => ({ ...job, outer: job.inner, inner: job.outer, jointype: 'right' });
+const turned = (job: JoinJob): JoinJob => ({
+  ...job,
+  outer: job.inner,
+  inner: job.outer,
+  jointype: 'right',
+  unique: false,
+});
 
 const order = (entry: TargetEntry): number => (entry.expr as Var).varno;
-const wants = (a: RelPath, b: RelPath): boolean => a.required.some((param) => (relidsOf(param.item) & b.relids) !== 0n);
+/** Does every way to compute `a` need values of `b`? */
+const wants = (a: Rel, b: Rel): boolean => a.paths.every((path) => (path.requiredRelids & b.relids) !== 0n);
 
-/** PostgreSQL takes costs within one per cent as equal and then looks at the startup cost. */
-function cheaper(a: RelPath, b: RelPath): boolean {
-  if (a.total < b.total * 0.99) return true;
-  if (a.total > b.total * 1.01) return false;
-  if (a.startup !== b.startup) return a.startup < b.startup;
-  return a.total < b.total;
+/** Number of the only member of a set, or -1. */
+function soleMember(relids: bigint): number {
+  if (relids === 0n || (relids & (relids - 1n)) !== 0n) return -1;
+  return relids.toString(2).length - 1;
+}
+
+/** Puts the keys by which one side is sorted already first, in its order. */
+function orderMergeKeys(keys: JoinKey[], outer: readonly SortKey[], inner: readonly SortKey[]): void {
+  if (keys.length < 2) return;
+  for (const [side, order] of [
+    ['outer', outer],
+    ['inner', inner],
+  ] as const) {
+    if (order.length === 0) continue;
+    const rank = (key: JoinKey): number => {
+      const at = order.findIndex((have) => sameKey(have, mergeSortKey(key, side)));
+      return at < 0 ? Infinity : at;
+    };
+    if (!keys.some((key) => rank(key) === 0)) continue;
+    keys.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
+    return;
+  }
 }
 
 function flattenLevel(node: FromNode, items: FromNode[], quals: Expr[]): void {
@@ -615,8 +792,9 @@ function flattenLevel(node: FromNode, items: FromNode[], quals: Expr[]): void {
 }
 
 /** A side of an outer join under a condition without variables. */
+const gateRel = (rel: Rel, constants: Expr[]): Rel =>
+  constants.length === 0 ? rel : { ...rel, paths: rel.paths.map((path) => gatePath(path, constants)) };
 function gatePath(path: RelPath, constants: Expr[]): RelPath {
-  if (constants.length === 0) return path;
   return {
     ...path,
     make: (flags) => {

@@ -5,6 +5,7 @@ import { TYPE } from '#catalog/oids.ts';
 import { operatorRow, procRow } from '#catalog/syscache.ts';
 import { exprType } from '#nodes/node-funcs.ts';
 import type { Expr, JoinType, OpExpr, Var } from '#nodes/primitives.ts';
+import type { ColumnStatistics } from '#optimizer/statistics.ts';
 import { pullVars } from '#optimizer/volatility.ts';
 
 const DEFAULT_EQ = 0.005;
@@ -19,6 +20,8 @@ export interface RelStats {
   readonly tuples: number;
   /** Every value appears once (VALUES, ordinality). */
   readonly unique: boolean;
+  /** What ANALYZE knows of the column. */
+  readonly column: ColumnStatistics | undefined;
 }
 export type StatsOf = (v: Var) => RelStats | undefined;
 

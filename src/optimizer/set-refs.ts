@@ -4,8 +4,16 @@
  *  An upper node finds each expression, or failing that its parts, in the target list of its child.
  *  Counterpart: src/backend/optimizer/plan/setrefs.c, SS_finalize_plan() of plan/subselect.c */
 import { equal, exprCollation, exprType, exprTypmod, makeVar } from '#nodes/node-funcs.ts';
-import type { ModifyTable, Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
-import { type Expr, INNER_VAR, OUTER_VAR, type TargetEntry, type Var, type WindowFunc } from '#nodes/primitives.ts';
+import type { IndexOnlyScan, ModifyTable, Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
+import {
+  type Expr,
+  INDEX_VAR,
+  INNER_VAR,
+  OUTER_VAR,
+  type TargetEntry,
+  type Var,
+  type WindowFunc,
+} from '#nodes/primitives.ts';
 import { forEachChild, mapChildren, mapTargets } from '#nodes/visit.ts';
 import type { PlannerGlobal, PlannerInfo } from '#optimizer/planner-info.ts';
 
@@ -88,6 +96,19 @@ function setRefs(plan: Plan, pass: Pass): Plan {
         qual: plan.qual.map(fix),
       };
     }
+    case 'IndexScan': {
+      const fix = scanExpr(pass);
+      return {
+        ...plan,
+        scanrelid: plan.scanrelid + pass.offset,
+        targetlist: mapTargets(plan.targetlist, fix),
+        qual: plan.qual.map(fix),
+        indexqual: plan.indexqual.map(fix),
+        indexqualorig: plan.indexqualorig.map(fix),
+      };
+    }
+    case 'IndexOnlyScan':
+      return indexOnlyRefs(plan, pass);
     case 'FunctionScan': {
       const fix = scanExpr(pass);
       return {
@@ -194,6 +215,29 @@ function setRefs(plan: Plan, pass: Pass): Plan {
     default:
       throw new Error(`references of a ${plan.kind} cannot be set`);
   }
+}
+
+/** What an index-only scan gives is computed of the index's columns. */
+function indexOnlyRefs(plan: IndexOnlyScan, pass: Pass): Plan {
+  const shift = scanExpr(pass);
+  const columns = plan.indextlist;
+  const fix: Fix = (expr) => {
+    if (expr.kind === 'Const') return expr;
+    const at = columns.findIndex((entry) => !entry.resjunk && equal(entry.expr, expr));
+    if (at >= 0) return childVar(INDEX_VAR, columns[at]!, at + 1, pass);
+    if (expr.kind === 'Var' && expr.varno > 0)
+      throw new Error(`variable ${expr.varno}.${expr.varattno} not found in the index's columns`);
+    return mapChildren(expr, fix);
+  };
+  return {
+    ...plan,
+    scanrelid: plan.scanrelid + pass.offset,
+    targetlist: mapTargets(plan.targetlist, fix),
+    qual: plan.qual.map(fix),
+    recheckqual: plan.recheckqual.map(fix),
+    indexqual: plan.indexqual.map(shift),
+    indextlist: mapTargets(columns, shift),
+  };
 }
 
 const shiftMarks = (marks: readonly PlanRowMark[], pass: Pass): PlanRowMark[] =>
@@ -369,6 +413,13 @@ export function forEachPlanExpr(plan: Plan, f: (expr: Expr) => void): void {
   switch (plan.kind) {
     case 'Result':
       plan.resconstantqual.forEach(f);
+      return;
+    case 'IndexScan':
+      plan.indexqual.forEach(f);
+      return;
+    case 'IndexOnlyScan':
+      plan.indexqual.forEach(f);
+      plan.recheckqual.forEach(f);
       return;
     case 'FunctionScan':
       for (const fn of plan.functions) f(fn.funcexpr);

@@ -1,0 +1,80 @@
+/** index-plan.ts — the plan node of an index path.
+ *
+ *  Conditions are kept twice: with the index's columns, for the index, and with the table's, for whoever checks a row
+ *  again or explains the plan.
+ *  Counterpart: create_indexscan_plan(), fix_indexqual_references() of src/backend/optimizer/plan/createplan.c */
+import { exprCollation, exprType, exprTypmod, makeTargetEntry, makeVar } from '#nodes/node-funcs.ts';
+import type { Plan } from '#nodes/plan-nodes.ts';
+import { type Expr, INDEX_VAR, type TargetEntry, type Var } from '#nodes/primitives.ts';
+import type { IndexClause } from '#optimizer/index-match.ts';
+import { matchesOperand } from '#optimizer/index-match.ts';
+import type { IndexPath } from '#optimizer/index-paths.ts';
+import { baseFields } from '#optimizer/plan-make.ts';
+import type { IndexOptInfo } from '#optimizer/relation-info.ts';
+
+export function indexVar(index: IndexOptInfo, column: number): Var {
+  const operand = index.operands[column]!;
+  const v = makeVar(INDEX_VAR, column + 1, exprType(operand), exprTypmod(operand), exprCollation(operand));
+  v.varnosyn = 0;
+  v.varattnosyn = 0;
+  return v;
+}
+
+/** The condition with the index's columns on the left. */
+export function indexQual(index: IndexOptInfo, clause: IndexClause, qual: Expr): Expr {
+  const left = indexVar(index, clause.column);
+  switch (qual.kind) {
+    case 'OpExpr':
+    case 'ScalarArrayOpExpr':
+      return { ...qual, args: [left, qual.args[1]!] };
+    case 'NullTest':
+      return { ...qual, arg: left };
+    case 'RowCompareExpr':
+      return {
+        ...qual,
+        largs: qual.largs.map((arg, i) => {
+          const column = clause.columns[i]!;
+          if (!matchesOperand(arg, index, column)) throw new Error('index key does not match expected index column');
+          return indexVar(index, column);
+        }),
+      };
+    default:
+      throw new Error(`unsupported indexqual type: ${qual.kind}`);
+  }
+}
+
+export const indexTargets = (index: IndexOptInfo): TargetEntry[] =>
+  index.operands.map((operand, column) => makeTargetEntry(operand, column + 1, null, index.canReturn[column] !== true));
+
+export function makeIndexScan(
+  path: IndexPath,
+  rtindex: number,
+  targets: TargetEntry[],
+  fix: (expr: Expr) => Expr,
+): Plan {
+  const { index } = path;
+  const quals = path.clauses.flatMap((clause) => clause.quals.map((qual) => indexQual(index, clause, fix(qual))));
+  const original = path.clauses.flatMap((clause) => clause.quals.map(fix));
+  const fields = { ...baseFields(targets), scanrelid: rtindex, qual: path.filters.map(fix), indexid: index.oid };
+  const indexorderdir = path.backward ? 'backward' : 'forward';
+  if (path.indexOnly) {
+    return {
+      kind: 'IndexOnlyScan',
+      ...fields,
+      indexqual: quals,
+      recheckqual: original,
+      indexorderby: [],
+      indextlist: indexTargets(index),
+      indexorderdir,
+    };
+  }
+  return {
+    kind: 'IndexScan',
+    ...fields,
+    indexqual: quals,
+    indexqualorig: original,
+    indexorderby: [],
+    indexorderbyorig: [],
+    indexorderdir,
+  };
+}
