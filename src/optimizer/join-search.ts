@@ -289,7 +289,7 @@ export class JoinPlanner {
         for (const b of others) {
           if ((a.relids & b.relids) !== 0n) continue;
           // Of two sets of the same size each pair is met twice.
-          if (small === level - small && a.relids < b.relids) continue;
+          if (small === level - small && a.relids > b.relids) continue;
           if (!cartesian && !this.#connected(a, b, clauses) && this.#hasPartner(a, b, levels[0]!, clauses)) continue;
           const rel = this.#consider(best, a, b, clauses);
           if (rel !== null) made.add(rel);
