@@ -33,11 +33,7 @@ export function attributeTuple(pgAttribute: RelationData, relid: Oid, attnum: nu
   return found;
 }
 /** Changes columns of a column's pg_attribute row. */
-export function updateAttribute(
-  relid: Oid,
-  attnum: number,
-  changes: Parameters<typeof catalogUpdateColumns>[2],
-): void {
+export function updateAttribute(relid: Oid, attnum: number, changes: Parameters<typeof catalogUpdateColumns>[2]): void {
   const pgAttribute = tableOpen(RELATION.pgAttribute, LOCK.rowExclusive);
   catalogUpdateColumns(pgAttribute, attributeTuple(pgAttribute, relid, attnum).tid, changes);
   relationClose(pgAttribute, LOCK.rowExclusive);

@@ -201,7 +201,10 @@ export function relationCreationPlace(relation: RangeVar, isView = false): Creat
     });
   }
   if (isView && persistence === 'u') {
-    report('ERROR', { code: SQLSTATE.syntaxError, message: 'views cannot be unlogged because they do not have storage' });
+    report('ERROR', {
+      code: SQLSTATE.syntaxError,
+      message: 'views cannot be unlogged because they do not have storage',
+    });
   }
   return { namespace, persistence };
 }

@@ -29,7 +29,9 @@ const canonical = (items: readonly AclItem[]): string =>
 export function userDefaultAcl(objectType: 'r' | 'S' | 'f' | 'T' | 'n', owner: Oid, namespace: Oid): AclItem[] | null {
   const rows = store.defaultAcl
     .by('defaclrole', owner)
-    .filter((row) => row.defaclobjtype === objectType && (row.defaclnamespace === 0 || row.defaclnamespace === namespace));
+    .filter(
+      (row) => row.defaclobjtype === objectType && (row.defaclnamespace === 0 || row.defaclnamespace === namespace),
+    );
   const global = rows.find((row) => row.defaclnamespace === 0)?.defaclacl ?? null;
   const local = namespace === 0 ? null : (rows.find((row) => row.defaclnamespace === namespace)?.defaclacl ?? null);
   if (global === null && local === null) return null;

@@ -106,8 +106,8 @@ class Finder {
         this.type(e.rowTypeid);
         return;
       case 'RowCompareExpr':
-        e.opnos.forEach((oid) => this.operator(oid));
-        e.opfamilies.forEach((oid) => this.add(RELATION.pgOpfamily, oid));
+        for (const oid of e.opnos) this.operator(oid);
+        for (const oid of e.opfamilies) this.add(RELATION.pgOpfamily, oid);
         return;
       case 'NextValueExpr':
         this.add(RELATION.pgClass, e.seqid);
@@ -186,16 +186,16 @@ class Finder {
         // Merged columns may be coerced; the others are reached through their own Vars.
         for (const alias of rte.joinaliasvars.slice(0, rte.joinmergedcols)) if (alias.kind !== 'Var') this.expr(alias);
       } else if (rte.rtekind === 'values' || rte.rtekind === 'cte') {
-        rte.coltypes.forEach((oid) => this.type(oid));
-        rte.colcollations.forEach((oid) => this.collation(oid));
+        for (const oid of rte.coltypes) this.type(oid);
+        for (const oid of rte.colcollations) this.collation(oid);
       } else if (rte.rtekind === 'function') {
         for (const fn of rte.functions) {
-          fn.funccoltypes.forEach((oid) => this.type(oid));
-          fn.funccolcollations.forEach((oid) => this.collation(oid));
+          for (const oid of fn.funccoltypes) this.type(oid);
+          for (const oid of fn.funccolcollations) this.collation(oid);
         }
       } else if (rte.rtekind === 'tablefunc') {
-        rte.tablefunc.coltypes.forEach((oid) => this.type(oid));
-        rte.tablefunc.colcollations.forEach((oid) => this.collation(oid));
+        for (const oid of rte.tablefunc.coltypes) this.type(oid);
+        for (const oid of rte.tablefunc.colcollations) this.collation(oid);
       }
     }
     if (query.resultRelation > 0 && (query.commandType === 'insert' || query.commandType === 'update')) {
@@ -214,7 +214,7 @@ class Finder {
     if (query.setOperations !== null) this.setOperation(query.setOperations);
     if (query.onConflict !== null) this.add(RELATION.pgConstraint, query.onConflict.constraint);
     const joinAliases = new Set<Expr>();
-    for (const rte of query.rtable) if (rte.rtekind === 'join') rte.joinaliasvars.forEach((e) => joinAliases.add(e));
+    for (const rte of query.rtable) if (rte.rtekind === 'join') for (const e of rte.joinaliasvars) joinAliases.add(e);
     forEachQueryExpr(
       query,
       (e) => {
@@ -229,8 +229,7 @@ class Finder {
 /** eliminate_duplicate_dependencies(): sorted; a whole relation goes without saying where its columns are named. */
 export function distinctReferences(found: readonly ObjectAddress[]): ObjectAddress[] {
   const sorted = [...found].sort(
-    (a, b) =>
-      b.objectId - a.objectId || a.classId - b.classId || (a.objectSubId >>> 0) - (b.objectSubId >>> 0),
+    (a, b) => b.objectId - a.objectId || a.classId - b.classId || (a.objectSubId >>> 0) - (b.objectSubId >>> 0),
   );
   const out: ObjectAddress[] = [];
   for (const object of sorted) {
@@ -288,5 +287,9 @@ export function recordDependencyOnSingleRelExpr(
     return;
   }
   recordMultipleDependencies(depender, found.filter(isSelf), selfType);
-  recordMultipleDependencies(depender, found.filter((object) => !isSelf(object)), type);
+  recordMultipleDependencies(
+    depender,
+    found.filter((object) => !isSelf(object)),
+    type,
+  );
 }

@@ -80,7 +80,11 @@ export function dropIndex(indexId: Oid): void {
   const index = indexOpen(indexId, LOCK.accessExclusive);
   checkTableNotInUse(index, 'DROP INDEX');
   transferPredicateLocksToHeapRelation(index);
-  deleteIndexEntries(indexId, () => relationDropStorage(index), () => relationClose(index, LOCK.none));
+  deleteIndexEntries(
+    indexId,
+    () => relationDropStorage(index),
+    () => relationClose(index, LOCK.none),
+  );
   cacheInvalidateRelcache(heapId);
   relationClose(heap, LOCK.none);
 }

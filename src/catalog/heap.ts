@@ -6,7 +6,14 @@ import { FORK, type Oid } from '#base/ids.ts';
 import { aclArray, type AclItem, parseAclItem } from '#catalog/acl.ts';
 import { userDefaultAcl } from '#catalog/default-acl.ts';
 import { CatalogIndexes, catalogInsert, catalogValues } from '#catalog/indexing.ts';
-import { assignTypeArrayOid, arrayTypeOf, moveArrayTypeName, type NewType, ROW_TYPE, typeCreate } from '#catalog/pg-type.ts';
+import {
+  assignTypeArrayOid,
+  arrayTypeOf,
+  moveArrayTypeName,
+  type NewType,
+  ROW_TYPE,
+  typeCreate,
+} from '#catalog/pg-type.ts';
 import { getNewOidWithIndex, getNewRelFileNode } from '#catalog/new-oid.ts';
 import { makeArrayTypeName } from '#catalog/object-name.ts';
 import { type ObjectAddress, objectAddress } from '#catalog/object-address.ts';

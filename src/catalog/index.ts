@@ -17,7 +17,13 @@ import type { ArrayDatum } from '#adt/datum.ts';
 import { FORK, type Oid } from '#base/ids.ts';
 import { recordDependencyOnSingleRelExpr } from '#catalog/expr-dependencies.ts';
 import { heapCreate, insertPgAttributeTuples, insertPgClassTuple } from '#catalog/heap.ts';
-import { CatalogIndexes, catalogInsert, catalogUpdateColumns, catalogValues, plainIndexInfo } from '#catalog/indexing.ts';
+import {
+  CatalogIndexes,
+  catalogInsert,
+  catalogUpdateColumns,
+  catalogValues,
+  plainIndexInfo,
+} from '#catalog/indexing.ts';
 import { catalogInplaceUpdate } from '#catalog/inplace.ts';
 import { cacheInvalidateRelcache } from '#catalog/inval.ts';
 import { getNewRelFileNode } from '#catalog/new-oid.ts';

@@ -8,7 +8,12 @@ import { buildIndexInfo, indexBuild } from '#catalog/index.ts';
 import { catalogUpdateColumns } from '#catalog/indexing.ts';
 import { getNewRelFileNode } from '#catalog/new-oid.ts';
 import { RELATION } from '#catalog/oids.ts';
-import { relationAssumeNewRelfilenode, type RelationData, relationGetIndexList, relFileNode } from '#catalog/relcache.ts';
+import {
+  relationAssumeNewRelfilenode,
+  type RelationData,
+  relationGetIndexList,
+  relFileNode,
+} from '#catalog/relcache.ts';
 import { indexOpen, relationClose, tableOpen } from '#catalog/relation.ts';
 import { store } from '#catalog/rows.ts';
 import { relationDropStorage, relationTruncate } from '#catalog/storage.ts';

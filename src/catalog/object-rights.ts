@@ -37,7 +37,11 @@ export function checkRelationOwner(relid: Oid, kindWord?: string): void {
 }
 
 /** Has the user this right on the schema (USAGE, CREATE)? The session's own temporary schema goes by the database. */
-export function mayUseNamespace(namespace: Oid, right: 'USAGE' | 'CREATE', role: Oid = sessionIdentity.userOid): boolean {
+export function mayUseNamespace(
+  namespace: Oid,
+  right: 'USAGE' | 'CREATE',
+  role: Oid = sessionIdentity.userOid,
+): boolean {
   if (isSuperuserOid(role)) return true;
   const row = namespaceRow(namespace);
   if (row === undefined) return false;
@@ -80,5 +84,10 @@ export function checkTablespaceCreate(tablespace: Oid): void {
 export function mayOnRelation(relid: Oid, right: string, role: Oid = sessionIdentity.userOid): boolean {
   const row = classRow(relid);
   if (row === undefined) return false;
-  return hasRight({ letter: row.relkind === 'S' ? 's' : 'r', owner: row.relowner, acl: row.relacl }, role, right, false);
+  return hasRight(
+    { letter: row.relkind === 'S' ? 's' : 'r', owner: row.relowner, acl: row.relacl },
+    role,
+    right,
+    false,
+  );
 }

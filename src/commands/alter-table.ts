@@ -21,7 +21,7 @@ import { rangeVarGetRelid } from '#catalog/range-var.ts';
 import type { RelationData } from '#catalog/relcache.ts';
 import { relationClose, relationOpen, tableOpen } from '#catalog/relation.ts';
 import { type ConstraintRow, store } from '#catalog/rows.ts';
-import { classRow, constraintsOf, indexesOf, typeRow } from '#catalog/syscache.ts';
+import { classRow, constraintsOf, indexesOf, namespaceRow, typeRow } from '#catalog/syscache.ts';
 import { findCatalogTuples } from '#catalog/systable.ts';
 import { checkTableNotInUse } from '#catalog/table-in-use.ts';
 import { createToastTable } from '#catalog/toasting.ts';
@@ -516,6 +516,7 @@ function checkRows(work: Work): void {
         report('ERROR', {
           code: SQLSTATE.notNullViolation,
           message: `column "${column}" of relation "${rel.name}" contains null values`,
+          schema: namespaceRow(rel.namespace)?.nspname,
           table: rel.name,
           column,
         });
@@ -526,6 +527,7 @@ function checkRows(work: Work): void {
         report('ERROR', {
           code: SQLSTATE.checkViolation,
           message: `check constraint "${name}" of relation "${rel.name}" is violated by some row`,
+          schema: namespaceRow(rel.namespace)?.nspname,
           table: rel.name,
           constraint: name,
         });

@@ -157,8 +157,7 @@ export function addRelationNewConstraints(
   const names: string[] = [];
   let count = 0;
   for (const check of checks) {
-    const expr =
-      check.cooked !== null ? (stringToNode(check.cooked) as Expr) : cookConstraint(p, check.raw!, rel.name);
+    const expr = check.cooked !== null ? (stringToNode(check.cooked) as Expr) : cookConstraint(p, check.raw!, rel.name);
     let name = check.name;
     if (name !== undefined && name !== '') {
       if (names.includes(name)) {
@@ -236,10 +235,7 @@ function mergeWithExisting(
     return false;
   }
   const { row } = found;
-  const same =
-    row.contype === 'c' &&
-    row.conbin !== null &&
-    equal(stringToNode(row.conbin), expr);
+  const same = row.contype === 'c' && row.conbin !== null && equal(stringToNode(row.conbin), expr);
   // A constraint inherited by the same name may still be named locally.
   const mayMerge = same && (!options.isLocal || options.allowMerge) && !(options.isLocal && row.conislocal);
   if (!mayMerge) {

@@ -124,7 +124,10 @@ export function createTableStatement(stmt: CreateStmt, sourceText: string): void
           },
         ],
   );
-  inherited.storeDefaults(rel, elements.columns.filter((c) => c.raw_default !== undefined).map((c) => c.colname ?? ''));
+  inherited.storeDefaults(
+    rel,
+    elements.columns.filter((c) => c.raw_default !== undefined).map((c) => c.colname ?? ''),
+  );
   if (inherited.checks.length > 0) {
     addRelationNewConstraints(rel, [], inherited.checks, { allowMerge: true, isLocal: false }, sourceText);
   }

@@ -108,8 +108,7 @@ function checkTables(rel: RelationData, pk: RelationData): void {
       message: `permission denied: "${pk.name}" is a system catalog`,
     });
   }
-  const refuse = (message: string): never =>
-    report('ERROR', { code: SQLSTATE.invalidTableDefinition, message });
+  const refuse = (message: string): never => report('ERROR', { code: SQLSTATE.invalidTableDefinition, message });
   if (rel.persistence === 'p' && pk.persistence !== 'p') {
     refuse('constraints on permanent tables may reference only permanent tables');
   }
@@ -312,7 +311,12 @@ function foreignKeyName(rel: RelationData, constraint: Constraint, columns: read
   }
   return conname;
 }
-function checkGeneratedColumns(rel: RelationData, columns: readonly number[], onUpdate: string, onDelete: string): void {
+function checkGeneratedColumns(
+  rel: RelationData,
+  columns: readonly number[],
+  onUpdate: string,
+  onDelete: string,
+): void {
   if (!columns.some((column) => rel.tupleDesc.attrs[column - 1]!.generated !== '')) return;
   const refuse = (action: string): never =>
     report('ERROR', {

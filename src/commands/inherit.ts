@@ -206,7 +206,11 @@ function takeColumns(
   }
 }
 
-function mergeOwn(inherited: readonly Attribute[], own: readonly Attribute[], keys: readonly IndexRequest[]): Attribute[] {
+function mergeOwn(
+  inherited: readonly Attribute[],
+  own: readonly Attribute[],
+  keys: readonly IndexRequest[],
+): Attribute[] {
   const out = [...inherited];
   for (const column of own) {
     const at = out.findIndex((other) => other.name === column.name);
@@ -232,7 +236,7 @@ function mergeOwn(inherited: readonly Attribute[], own: readonly Attribute[], ke
 
 /** StoreCatalogInheritance(). */
 export function storeInheritance(relid: Oid, parents: readonly Oid[]): void {
-  parents.forEach((parent, i) => storeOneParent(relid, parent, i + 1));
+  for (const [i, parent] of parents.entries()) storeOneParent(relid, parent, i + 1);
 }
 export function storeOneParent(relid: Oid, parent: Oid, sequence: number): void {
   const pgInherits = tableOpen(RELATION.pgInherits, LOCK.rowExclusive);

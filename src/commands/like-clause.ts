@@ -96,11 +96,9 @@ export function copyLikeColumns(p: ParseState, elements: TableElements): void {
 
 function openSource(p: ParseState, clause: TableLikeClause): RelationData {
   const { catalogname, schemaname, relname, location } = clause.relation!;
-  const relid = rangeVarGetRelid(
-    { catalog: catalogname, schema: schemaname, name: relname! },
-    LOCK.accessShare,
-    { position: positionOf(p, location ?? 0) },
-  );
+  const relid = rangeVarGetRelid({ catalog: catalogname, schema: schemaname, name: relname! }, LOCK.accessShare, {
+    position: positionOf(p, location ?? 0),
+  });
   const rel = relationOpen(relid, LOCK.none);
   if (!'rvmcfp'.includes(rel.kind)) {
     report('ERROR', {

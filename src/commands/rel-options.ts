@@ -97,17 +97,16 @@ function check(name: string, rule: Rule, text: string): void {
       return;
     default: {
       const isInt = rule.kind === 'int';
-      const pattern = isInt ? /^\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*$/ : /^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$/;
+      const pattern = isInt
+        ? /^\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*$/
+        : /^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$/;
       if (!pattern.test(text)) {
         invalid(`invalid value for ${isInt ? 'integer' : 'floating point'} option "${name}": ${text}`);
       }
       const value = Number(text);
       if (value < rule.min || value > rule.max) {
         const [low, high] = isInt ? [rule.min, rule.max] : [rule.min.toFixed(6), rule.max.toFixed(6)];
-        invalid(
-          `value ${text} out of bounds for option "${name}"`,
-          `Valid values are between "${low}" and "${high}".`,
-        );
+        invalid(`value ${text} out of bounds for option "${name}"`, `Valid values are between "${low}" and "${high}".`);
       }
     }
   }

@@ -101,7 +101,10 @@ export function transformColumn(work: Work, column: ColumnDef): void {
     }
     column.typeName = { ...column.typeName!, names: [stringNode('pg_catalog'), stringNode(serialType)] };
   }
-  const constraints = withAttributes(work, (column.constraints ?? []).flatMap((n) => ('Constraint' in n ? [n.Constraint] : [])));
+  const constraints = withAttributes(
+    work,
+    (column.constraints ?? []).flatMap((n) => ('Constraint' in n ? [n.Constraint] : [])),
+  );
   let sawNullable = false;
   let sawDefault = isSerial;
   let sawIdentity = false;
@@ -198,7 +201,8 @@ export function transformColumn(work: Work, column: ColumnDef): void {
     if (sawIdentity && sawGenerated) both('identity', 'generation expression');
   }
 }
-const identityType = (type: Oid): string => (type === 21 ? 'int2' : type === 23 ? 'int4' : type === 20 ? 'int8' : 'bad');
+const identityType = (type: Oid): string =>
+  type === 21 ? 'int2' : type === 23 ? 'int4' : type === 20 ? 'int8' : 'bad';
 
 /** transformConstraintAttrs(): DEFERRABLE and its like belong to the constraint before them. */
 function withAttributes(work: Work, constraints: readonly Constraint[]): Constraint[] {
@@ -466,10 +470,5 @@ function findKeyColumn(work: Work, name: string, constraint: Constraint, isPrima
   }
   if (work.known(name)) return;
   if (isSystemColumnName(name)) return;
-  fail(
-    work.p,
-    SQLSTATE.undefinedColumn,
-    `column "${name}" named in key does not exist`,
-    constraint.location,
-  );
+  fail(work.p, SQLSTATE.undefinedColumn, `column "${name}" named in key does not exist`, constraint.location);
 }

@@ -102,7 +102,11 @@ export function truncateStatement(stmt: TruncateStmt): void {
     }
   }
   if (stmt.behavior === 'DROP_CASCADE') addReferencing(rels);
-  else checkForeignKeys(rels.map((rel) => rel.oid), false);
+  else
+    checkForeignKeys(
+      rels.map((rel) => rel.oid),
+      false,
+    );
   if (stmt.restart_seqs === true) {
     for (const rel of rels) {
       for (const sequence of ownedSequences(rel.oid)) {
