@@ -3,6 +3,7 @@
  *  First byte (little-endian): xxxxxx00 4-byte header, xxxxxx10 4-byte header of compressed data, xxxxxxx1 1-byte
  *  header, 00000001 a TOAST pointer whose next byte is its tag.
  *  Counterpart: src/include/varatt.h (postgres.h in 15), src/backend/access/common/detoast.c as far as no table is read */
+import { lz4Decompress } from '#base/lz4.ts';
 import { pglzDecompress } from '#base/pglz.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -83,15 +84,18 @@ export function decompressInline(at: number): number {
   const rawSize = compressedRawSize(at);
   const sourceLength = (mem.view.getUint32(at, true) >>> 2) - 8;
   const method = compressionMethod(at);
-  if (method === COMPRESSION.lz4)
-    report('ERROR', { code: SQLSTATE.featureNotSupported, message: 'compression method lz4 not supported' });
-  if (method !== COMPRESSION.pglz)
+  if (method !== COMPRESSION.pglz && method !== COMPRESSION.lz4)
     report('ERROR', { code: SQLSTATE.internalError, message: `invalid compression method id ${method}` });
   const to = privateAlloc(rawSize + VARHDRSZ);
-  const done = pglzDecompress(mem.u8, at + 8, sourceLength, mem.u8, to + VARHDRSZ, rawSize, true);
-  if (done < 0) {
+  const data = to + VARHDRSZ;
+  const done =
+    method === COMPRESSION.lz4
+      ? lz4Decompress(mem.u8, at + 8, sourceLength, mem.u8, data, rawSize)
+      : pglzDecompress(mem.u8, at + 8, sourceLength, mem.u8, data, rawSize, true);
+  if (done !== rawSize) {
     privateFree(to);
-    report('ERROR', { code: SQLSTATE.dataCorrupted, message: 'compressed pglz data is corrupt' });
+    const name = method === COMPRESSION.lz4 ? 'lz4' : 'pglz';
+    report('ERROR', { code: SQLSTATE.dataCorrupted, message: `compressed ${name} data is corrupt` });
   }
   setVarSize(to, rawSize + VARHDRSZ);
   return to;

@@ -33,7 +33,14 @@ import { xlogReadBufferExtended } from '#storage/buffer/redo-buffers.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import { lockRelationForExtension, unlockRelationForExtension } from '#storage/lmgr/lmgr.ts';
 import { pageInit, pageIsAllVisible, pageIsNew, pageSetLsn } from '#storage/page/page.ts';
-import { type SmgrRelation, smgrCreate, smgrExists, smgrExtend, smgrNblocks } from '#storage/smgr/smgr.ts';
+import {
+  type SmgrRelation,
+  smgrCreate,
+  smgrExists,
+  smgrExtend,
+  smgrInvalidate,
+  smgrNblocks,
+} from '#storage/smgr/smgr.ts';
 import {
   REGBUF,
   recoveryInProgress,
@@ -79,6 +86,8 @@ function vmExtend(rel: Relation, blocks: BlockNumber): void {
       smgr.cachedNblocks[FORK.vm] = have;
       return;
     }
+    // Others may believe that there is no such page; those who look it up without extending would never see it.
+    smgrInvalidate(smgr);
     const page = scratchPage();
     pageInit(page, 0);
     for (; have < blocks; have++) smgrExtend(smgr, FORK.vm, have, page, false);

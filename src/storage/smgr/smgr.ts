@@ -81,6 +81,9 @@ export function setSmgrHooks(some: Partial<SmgrHooks>): void {
   Object.assign(hooks, some);
 }
 
+/** Tells the others to forget what they know of the relation's files, a fork that is new or longer. */
+export const smgrInvalidate = (rel: SmgrRelation): void => hooks.cacheInvalidateSmgr(rel.rnode, rel.backend);
+
 /** By relNode; those that share it hang together by `next`. */
 const relations = new Map<number, SmgrRelation>();
 
