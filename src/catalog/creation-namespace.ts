@@ -5,14 +5,15 @@
  *  Counterpart: src/backend/catalog/namespace.c */
 import type { RangeVar } from '@pgsql/types';
 import type { Oid } from '#base/ids.ts';
-import { hasRight, RIGHTS } from '#catalog/acl.ts';
+import { aclArray, hasRight, RIGHTS } from '#catalog/acl.ts';
+import { userDefaultAcl } from '#catalog/default-acl.ts';
 import { type DeletionFlags, performDeletion } from '#catalog/dependency.ts';
 import { catalogInsert, catalogValues } from '#catalog/indexing.ts';
 import { explicitSearchPath, namespaceOid } from '#catalog/namespace.ts';
 import { getNewOidWithIndex } from '#catalog/new-oid.ts';
 import { objectAddress } from '#catalog/object-address.ts';
 import { NAMESPACE, RELATION } from '#catalog/oids.ts';
-import { recordDependencyOnOwner } from '#catalog/pg-shdepend.ts';
+import { recordDependencyOnOwner, updateAclDependencies } from '#catalog/pg-shdepend.ts';
 import { relationClose, tableOpen } from '#catalog/relation.ts';
 import { checkNamespaceRight } from '#catalog/object-rights.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
@@ -48,9 +49,15 @@ export function namespaceCreate(name: string, owner: Oid, isTemp: boolean): Oid 
   }
   const rel = tableOpen(RELATION.pgNamespace, LOCK.rowExclusive);
   const oid = getNewOidWithIndex(rel, NAMESPACE_OID_INDEX);
-  catalogInsert(rel, catalogValues(rel, { oid, nspname: name, nspowner: owner, nspacl: null }));
+  const acl = isTemp ? null : userDefaultAcl('n', owner, NO_OID);
+  const nspacl = acl === null ? null : aclArray(acl);
+  catalogInsert(rel, catalogValues(rel, { oid, nspname: name, nspowner: owner, nspacl }));
   relationClose(rel, LOCK.rowExclusive);
   if (!isTemp || owner !== BOOTSTRAP_SUPERUSER) recordDependencyOnOwner(RELATION.pgNamespace, oid, owner);
+  if (acl !== null) {
+    const members = [...new Set(acl.flatMap((item) => [item.grantee, item.grantor]).filter((role) => role !== 0))];
+    updateAclDependencies(objectAddress(RELATION.pgNamespace, oid), owner, [], members);
+  }
   return oid;
 }
 

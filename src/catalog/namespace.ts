@@ -59,10 +59,10 @@ forgetOnChange([RELATION.pgNamespace, RELATION.pgAuthid], () => {
 });
 
 let override: ActivePath | undefined;
-/** Runs `work` with a path of its own, as a view's text or a function with SET search_path wants. */
-export function withSearchPath<T>(schemas: readonly Oid[], work: () => T): T {
+/** Runs `work` with a path of its own (`implicit` schemas are searched before it), as a view's text or a function with SET search_path wants. */
+export function withSearchPath<T>(schemas: readonly Oid[], work: () => T, implicit: readonly Oid[] = []): T {
   const saved = override;
-  override = { text: '', user: 0 as Oid, temp: 0 as Oid, schemas, explicit: schemas };
+  override = { text: '', user: 0 as Oid, temp: 0 as Oid, schemas: [...implicit, ...schemas], explicit: schemas };
   try {
     return work();
   } finally {

@@ -57,3 +57,24 @@ export function createComment(object: ObjectAddress, comment: string | null): vo
   }
   relationClose(rel, LOCK.none);
 }
+
+/** CreateSharedComments(): the same for what belongs to no database. */
+export function createSharedComment(classId: Oid, objectId: Oid, comment: string | null): void {
+  const rel = tableOpen(RELATION.pgShdescription, LOCK.rowExclusive);
+  const scan = systableBeginScan(
+    rel,
+    SHARED_DESCRIPTION_INDEX,
+    true,
+    keysOf({ classId, objectId, objectSubId: 0 }, false),
+  );
+  const old = scan.next() ? scan.tid : null;
+  scan.end();
+  const text = comment === '' ? null : comment;
+  if (old !== null) {
+    if (text === null) catalogDelete(rel, old);
+    else catalogUpdateColumns(rel, old, { description: text });
+  } else if (text !== null) {
+    catalogInsert(rel, catalogValues(rel, { objoid: objectId, classoid: classId, description: text }));
+  }
+  relationClose(rel, LOCK.none);
+}

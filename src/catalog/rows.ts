@@ -290,6 +290,7 @@ const pgCollation = {
   oid,
   collname: text,
   collnamespace: oid,
+  collowner: oid,
   collprovider: text,
   collisdeterministic: bool,
   collencoding: int,

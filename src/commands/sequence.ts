@@ -284,7 +284,8 @@ export function alterSequence(stmt: AlterSeqStmt, sourceText: string): ObjectAdd
   }
   const cache = sequenceCache(relid);
   cache.cached = cache.last;
-  if (options.owned_by !== undefined) processOwnedBy(rel, listItems(options.owned_by.arg), stmt.for_identity === true, p);
+  if (options.owned_by !== undefined)
+    processOwnedBy(rel, listItems(options.owned_by.arg), stmt.for_identity === true, p);
   catalogUpdateColumns(pgSequence, found.tid, rowValues(form));
   relationClose(pgSequence, LOCK.rowExclusive);
   relationClose(rel, LOCK.none);

@@ -1,9 +1,13 @@
 /** object-commands.ts — utility commands on objects that are no tables: sequences, schemas, views, types, functions.
  *  Part of the table of tcop/utility.ts. */
+import { commentObject } from '#commands/comment.ts';
+import { createSchema } from '#commands/schema.ts';
 import { alterSequence, defineSequence } from '#commands/sequence.ts';
 import type { CommandTable } from '#tcop/utility.ts';
 
 export const OBJECT_COMMANDS: CommandTable = {
   CreateSeqStmt: { run: (stmt, call) => void defineSequence(stmt, call.sourceText), writes: true },
   AlterSeqStmt: { run: (stmt, call) => void alterSequence(stmt, call.sourceText), writes: true },
+  CreateSchemaStmt: { run: (stmt, call) => createSchema(stmt, call.sourceText), writes: true },
+  CommentStmt: { run: commentObject, writes: true },
 };

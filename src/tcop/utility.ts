@@ -13,6 +13,7 @@ import { createIndexStatement } from '#commands/define-index.ts';
 import { copyStatement } from '#commands/copy.ts';
 import { discard } from '#commands/discard.ts';
 import { doStatement } from '#commands/do.ts';
+import { dropObjects, isObjectDrop } from '#commands/drop-objects.ts';
 import { dropRelations, isRelationDrop } from '#commands/drop-relation.ts';
 import { explainColumns, explainQuery } from '#commands/explain.ts';
 import { loadStatement } from '#commands/load.ts';
@@ -107,7 +108,8 @@ const COMMANDS: CommandTable = {
 function dropStatement(stmt: Body<'DropStmt'>, call: UtilityCall): void {
   if (isRelationDrop(stmt.removeType)) {
     dropRelations(stmt, call.isTopLevel, (command) => preventInTransactionBlock(call.isTopLevel, command));
-  } else notSupported({ DropStmt: stmt }, call.isTopLevel);
+  } else if (isObjectDrop(stmt.removeType)) dropObjects(stmt);
+  else notSupported({ DropStmt: stmt }, call.isTopLevel);
 }
 
 /** Commands that could not be undone, so a block refuses them before anything else is looked at. */
