@@ -21,6 +21,7 @@ import { type CatalogKey, systableBeginScan } from '#catalog/systable.ts';
 import { findCatalogTuples } from '#catalog/systable.ts';
 import { checkTableNotInUse } from '#catalog/table-in-use.ts';
 import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import { checkTableForSerializableConflictIn, transferPredicateLocksToHeapRelation } from '#storage/lmgr/predicate.ts';
 
@@ -157,8 +158,14 @@ export function setConcurrentIndexDrop(drop: (indexId: Oid) => void): void {
 registerObjectDropper(RELATION.pgClass, ({ objectId, objectSubId }, flags) => {
   const kind = store.class.byOid(objectId)?.relkind;
   if (kind === 'i' || kind === 'I') {
-    if (flags.concurrently === true && dropConcurrently !== null) dropConcurrently(objectId);
-    else dropIndex(objectId);
+    if (flags.concurrently !== true) dropIndex(objectId);
+    else if (dropConcurrently !== null) dropConcurrently(objectId);
+    else {
+      report('ERROR', {
+        code: SQLSTATE.featureNotSupported,
+        message: 'DROP INDEX CONCURRENTLY is not supported yet',
+      });
+    }
   } else if (objectSubId !== 0) removeAttribute(objectId, objectSubId);
   else dropHeap(objectId);
 });
