@@ -19,6 +19,8 @@ import { explainColumns, explainQuery } from '#commands/explain.ts';
 import { loadStatement } from '#commands/load.ts';
 import { setNestedUtility } from '#commands/nested-utility.ts';
 import { lockTable } from '#commands/lock-table.ts';
+import { isRelationRename, renameRelationStatement } from '#commands/rename-relation.ts';
+import { isRelationSetSchema, setRelationSchema } from '#commands/relation-schema.ts';
 import { closeCursor, declareCursor, fetchColumns, performFetch } from '#commands/portal-commands.ts';
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
 import { runTransactionStatement } from '#commands/transaction.ts';
@@ -34,6 +36,7 @@ import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { OBJECT_COMMANDS } from '#tcop/object-commands.ts';
+import { ROLE_COMMANDS } from '#tcop/role-commands.ts';
 import { preventInTransactionBlock } from '#transam/xact-block.ts';
 
 /** One call of a utility command. */
@@ -101,9 +104,30 @@ const COMMANDS: CommandTable = {
   IndexStmt: { run: (stmt, call) => createIndexStatement(stmt, call.sourceText, call.isTopLevel), writes: true },
   DropStmt: { run: dropStatement, writes: true },
   ...OBJECT_COMMANDS,
+  ...ROLE_COMMANDS,
   TruncateStmt: { run: truncateStatement, writes: true },
   AlterTableStmt: { run: (stmt, call) => alterTableStatement(stmt, call.sourceText), writes: true },
+  RenameStmt: {
+    run: (stmt, call) => {
+      if (isRelationRename(stmt)) renameRelationStatement(stmt);
+      else otherObjects('RenameStmt', stmt, call);
+    },
+    writes: true,
+  },
+  AlterObjectSchemaStmt: {
+    run: (stmt, call) => {
+      if (isRelationSetSchema(stmt)) setRelationSchema(stmt);
+      else otherObjects('AlterObjectSchemaStmt', stmt, call);
+    },
+    writes: true,
+  },
 };
+/** Names and schemas of what is no relation. */
+function otherObjects<T extends 'RenameStmt' | 'AlterObjectSchemaStmt'>(tag: T, stmt: Body<T>, call: UtilityCall): void {
+  const command = OBJECT_COMMANDS[tag];
+  if (command !== undefined) command.run(stmt as never, call);
+  else notSupported({ [tag]: stmt } as unknown as Node, call.isTopLevel);
+}
 
 function dropStatement(stmt: Body<'DropStmt'>, call: UtilityCall): void {
   if (isRelationDrop(stmt.removeType)) {
