@@ -29,3 +29,16 @@ export function allInheritors(relid: Oid, lock: LockMode | 0): Oid[] {
   }
   return out.slice(1);
 }
+/** find_all_inheritors() with the numbers of parents: itself first (with none), then all below it; the number counts
+ *  those of its parents that are on the list. */
+export function inheritorsWithParents(relid: Oid, lock: LockMode | 0): { readonly relid: Oid; parents: number }[] {
+  const out: { readonly relid: Oid; parents: number }[] = [{ relid, parents: 0 }];
+  for (let i = 0; i < out.length; i++) {
+    for (const child of children(out[i]!.relid, lock)) {
+      const known = out.find((one) => one.relid === child);
+      if (known !== undefined) known.parents++;
+      else out.push({ relid: child, parents: 1 });
+    }
+  }
+  return out;
+}

@@ -123,7 +123,11 @@ const COMMANDS: CommandTable = {
   },
 };
 /** Names and schemas of what is no relation. */
-function otherObjects<T extends 'RenameStmt' | 'AlterObjectSchemaStmt'>(tag: T, stmt: Body<T>, call: UtilityCall): void {
+function otherObjects<T extends 'RenameStmt' | 'AlterObjectSchemaStmt'>(
+  tag: T,
+  stmt: Body<T>,
+  call: UtilityCall,
+): void {
   const command = OBJECT_COMMANDS[tag];
   if (command !== undefined) command.run(stmt as never, call);
   else notSupported({ [tag]: stmt } as unknown as Node, call.isTopLevel);
