@@ -6,10 +6,13 @@
  *  Counterpart: src/backend/rewrite/rewriteHandler.c (fireRIRrules, ApplyRetrieveRule) */
 import type { Oid } from '#base/ids.ts';
 import { withSearchPath } from '#catalog/namespace.ts';
-import { NAMESPACE } from '#catalog/oids.ts';
+import { forgetOnChange } from '#catalog/catalog-change.ts';
+import { NAMESPACE, RELATION } from '#catalog/oids.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
+import { store } from '#catalog/rows.ts';
 import { classRow, viewDefinition } from '#catalog/syscache.ts';
-import type { Query, RangeTblEntry, RteSubquery } from '#nodes/parse-nodes.ts';
+import { stringToNode } from '#nodes/node-text.ts';
+import { noPrivileges, type Query, type RangeTblEntry, type RteSubquery } from '#nodes/parse-nodes.ts';
 import type { Expr } from '#nodes/primitives.ts';
 import { mapChildren, mapQuery } from '#nodes/visit.ts';
 import { analyze } from '#parser/analyze.ts';
@@ -64,15 +67,57 @@ function checkTargetKind(relid: Oid, commandType: Query['commandType']): void {
 
 const viewQueries = new Map<Oid, Query>();
 const viewLocks = new Map<Oid, RelationLocks>();
+// What users define may change; the system's views stay.
+forgetOnChange([RELATION.pgRewrite, RELATION.pgClass], () => {
+  for (const relid of viewQueries.keys()) if (viewDefinition(relid) === undefined) viewQueries.delete(relid);
+});
+const beingExpanded = new Set<Oid>();
 /** The defining query of a view, views inside it expanded. */
 export function viewQuery(relid: Oid): Query {
   let query = viewQueries.get(relid);
   if (query === undefined) {
-    query = expand(withOwner(analyzeView(relid), classRow(relid)!.relowner));
+    const row = classRow(relid)!;
+    if (beingExpanded.has(relid)) {
+      report('ERROR', {
+        code: SQLSTATE.invalidObjectDefinition,
+        message: `infinite recursion detected in rules for relation "${row.relname}"`,
+      });
+    }
+    beingExpanded.add(relid);
+    try {
+      const plain = viewDefinition(relid) === undefined ? storedView(relid) : analyzeView(relid);
+      const asInvoker = row.reloptions?.some((option) => SECURITY_INVOKER.test(option)) === true;
+      query = expand(asInvoker ? plain : withOwner(plain, row.relowner));
+    } finally {
+      beingExpanded.delete(relid);
+    }
     viewQueries.set(relid, query);
     viewLocks.set(relid, relationLocksOf(query));
   }
   return query;
+}
+const SECURITY_INVOKER = /^security_invoker=(?:t|tr|tru|true|on|y|ye|yes|1)$/i;
+const SECURITY_BARRIER = /^security_barrier=(?:t|tr|tru|true|on|y|ye|yes|1)$/i;
+
+/** The query of a relation's rule _RETURN as it is stored; null if there is none. */
+export function storedRuleQuery(relid: Oid): Query | null {
+  const rule = store.rewrite.by('ev_class', relid).find((row) => row.ev_type === '1');
+  if (rule === undefined) return null;
+  return (stringToNode(rule.ev_action) as unknown as Query[])[0] ?? null;
+}
+/** The entries OLD and NEW of the view itself are in no join tree; they give way to entries that ask for nothing. */
+function storedView(relid: Oid): Query {
+  const query = storedRuleQuery(relid);
+  if (query === null) {
+    return report('ERROR', { message: `no definition of view "${classRow(relid)?.relname ?? relid}"` });
+  }
+  const rtable = query.rtable.map((rte, i): RangeTblEntry => {
+    if (i >= 2) return rte;
+    const { alias, eref } = rte;
+    const head = { kind: 'RangeTblEntry', rtekind: 'result', alias, eref, lateral: false, inh: false } as const;
+    return { ...head, inFromCl: false, ...noPrivileges() };
+  });
+  return { ...query, rtable };
 }
 
 /** For use in a query of this transaction. */
@@ -164,7 +209,7 @@ function expandEntry(rte: RangeTblEntry): RangeTblEntry {
     extraUpdatedCols: rte.extraUpdatedCols,
     securityQuals: rte.securityQuals,
     subquery: lockedViewQuery(rte.relid),
-    securityBarrier: classRow(rte.relid)?.reloptions?.includes('security_barrier=true') === true,
+    securityBarrier: classRow(rte.relid)?.reloptions?.some((option) => SECURITY_BARRIER.test(option)) === true,
     relid: rte.relid,
   };
   return expanded;

@@ -3,6 +3,7 @@
 import { commentObject } from '#commands/comment.ts';
 import { createSchema } from '#commands/schema.ts';
 import { alterSequence, defineSequence } from '#commands/sequence.ts';
+import { defineView } from '#commands/view.ts';
 import type { CommandTable } from '#tcop/utility.ts';
 
 export const OBJECT_COMMANDS: CommandTable = {
@@ -10,4 +11,5 @@ export const OBJECT_COMMANDS: CommandTable = {
   AlterSeqStmt: { run: (stmt, call) => void alterSequence(stmt, call.sourceText), writes: true },
   CreateSchemaStmt: { run: (stmt, call) => createSchema(stmt, call.sourceText), writes: true },
   CommentStmt: { run: commentObject, writes: true },
+  ViewStmt: { run: (stmt, call) => defineView(stmt, call.sourceText, call.start, call.end), writes: true },
 };
