@@ -1,5 +1,6 @@
 /** discard.ts — DISCARD: a session as if it had just begun, for poolers.
  *  Counterpart: src/backend/commands/discard.c */
+import { resetTempTableNamespace } from '#catalog/creation-namespace.ts';
 import { dropAllPortals } from '#portal/portal.ts';
 import { resetPlanCache } from '#portal/plan-cache.ts';
 import { dropAllPreparedStatements } from '#portal/prepared.ts';
@@ -15,7 +16,7 @@ export const discardHooks: {
   /** UNLISTEN *. */
   notifications: () => void;
 } = {
-  temp() {},
+  temp: resetTempTableNamespace,
   sequences() {},
   notifications() {},
 };
