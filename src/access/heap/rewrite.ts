@@ -4,7 +4,6 @@
  *  recently dead tuples must stay connected: a tuple whose successor's place is not known yet waits for it, a successor
  *  seen first leaves its new place behind, both under (xmin of the successor, old place of the successor).
  *  Counterpart: src/backend/access/heap/rewriteheap.c, heapam_relation_copy_for_cluster() of heapam_handler.c */
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { heapModifyTuple, heapTupleLength } from '#access/common/heap-tuple.ts';
 import {
   HEAP2_XACT_MASK,
@@ -49,6 +48,8 @@ import {
   type TransactionId,
 } from '#base/ids.ts';
 import { xidPrecedes } from '#base/xid.ts';
+import { native } from '#platform/native.ts';
+import { OPEN, openFd, writeAt } from '#platform/raw-files.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
@@ -308,14 +309,20 @@ export function heapRewriteRedo(record: DecodedRecord): void {
   const hex = (n: number): string => n.toString(16);
   const lsn = `${hex(lsnHigh).toUpperCase()}_${hex(lsnLow).toUpperCase()}`;
   const path = `pg_logical/mappings/map-${hex(database)}-${hex(relation)}-${lsn}-${hex(mappedXid)}-${hex(record.xid)}`;
-  const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY, 0o600);
+  const bytes = Buffer.from(mem.u8.slice(at + 40, at + 40 + count * 36));
+  const fd = openFd(path, OPEN.create | OPEN.writeOnly);
+  const failed = (what: string, errno: number): never =>
+    report('ERROR', { message: `could not ${what} file "${path}": ${native.errorMessage(-errno)}` });
+  if (fd < 0) failed('create', fd);
   try {
     // What lies behind was written by a replay that went further and will be written again.
-    ftruncateSync(fd, offset);
-    const bytes = Buffer.from(mem.u8.slice(at + 40, at + 40 + count * 36));
-    if (bytes.length > 0) writeSync(fd, bytes, 0, bytes.length, offset);
-    fsyncSync(fd);
+    const truncated = native.truncateFile(fd, offset);
+    if (truncated < 0) failed('truncate', truncated);
+    const written = writeAt(fd, bytes, bytes.length, offset);
+    if (written < 0) failed('write to', written);
+    const synced = native.fsync(fd);
+    if (synced < 0) failed('fsync', synced);
   } finally {
-    closeSync(fd);
+    native.closeFd(fd);
   }
 }

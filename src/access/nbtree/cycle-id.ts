@@ -4,7 +4,7 @@
  *  cycle id of the index's running VACUUM, which then follows right links among them. Guarded by BtreeVacuumLock.
  *  Counterpart: BTVacInfo of src/backend/access/nbtree/nbtutils.c */
 import type { Relation } from '#access/common/relation-descriptor.ts';
-import { bytes, i32, struct, u16, u32 } from '#base/struct.ts';
+import { BtOneVacuum, BtVacuumInfo } from '#access/nbtree/cycle-id-layout.ts';
 import { report } from '#runtime/error/report.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { mainLWLock } from '#shm/lwlock-array.ts';
@@ -14,20 +14,12 @@ import { maxBackends } from '#shm/proc.ts';
 import { requestShmemSpace, shmemInitStruct } from '#shm/shmem.ts';
 import type { ShmemSubsystem } from '#shm/subsystem.ts';
 
-const VacuumInfo = struct('BTVacInfo', 12, {
-  /** Last id given; wraps within 1 … MAX_CYCLE_ID. */
-  counter: u16(),
-  pad: bytes(2),
-  count: i32(),
-  limit: i32(),
-});
-const OneVacuum = struct('BTOneVacInfo', 12, { relation: u32(), database: u32(), cycleId: u16(), pad: bytes(2) });
 /** Higher values are other access methods' marks for recognising their pages. */
 const MAX_CYCLE_ID = 0xff7f;
 
 let at = -1;
-const slotAt = (i: number): number => at + VacuumInfo.SIZE + i * OneVacuum.SIZE;
-const sizeNeeded = (): number => VacuumInfo.SIZE + maxBackends() * OneVacuum.SIZE;
+const slotAt = (i: number): number => at + BtVacuumInfo.SIZE + i * BtOneVacuum.SIZE;
+const sizeNeeded = (): number => BtVacuumInfo.SIZE + maxBackends() * BtOneVacuum.SIZE;
 export const btreeVacuumShmem: ShmemSubsystem = {
   name: 'BTree Vacuum State',
   request: () => requestShmemSpace(sizeNeeded()),
@@ -36,18 +28,18 @@ export const btreeVacuumShmem: ShmemSubsystem = {
     at = found.at;
     if (found.found) return;
     // Starting anywhere makes it unlikely that pages marked before a crash look like today's.
-    VacuumInfo.counter.set(mem, at, Math.trunc(Date.now() / 1000) & 0xffff);
-    VacuumInfo.count.set(mem, at, 0);
-    VacuumInfo.limit.set(mem, at, maxBackends());
+    BtVacuumInfo.counter.set(mem, at, Math.trunc(Date.now() / 1000) & 0xffff);
+    BtVacuumInfo.count.set(mem, at, 0);
+    BtVacuumInfo.limit.set(mem, at, maxBackends());
   },
 };
 
 const databaseOf = (rel: Relation): number => (rel.isShared ? 0 : myProcess.databaseId);
 function findSlot(rel: Relation): number {
-  const count = VacuumInfo.count.get(mem, at);
+  const count = BtVacuumInfo.count.get(mem, at);
   for (let i = 0; i < count; i++) {
     const slot = slotAt(i);
-    if (OneVacuum.relation.get(mem, slot) === rel.oid && OneVacuum.database.get(mem, slot) === databaseOf(rel))
+    if (BtOneVacuum.relation.get(mem, slot) === rel.oid && BtOneVacuum.database.get(mem, slot) === databaseOf(rel))
       return slot;
   }
   return -1;
@@ -60,7 +52,7 @@ export function vacuumCycleId(rel: Relation): number {
   const lock = mainLWLock('BtreeVacuum');
   lwLockAcquire(lock, 'shared');
   const slot = findSlot(rel);
-  const id = slot < 0 ? 0 : OneVacuum.cycleId.get(mem, slot);
+  const id = slot < 0 ? 0 : BtOneVacuum.cycleId.get(mem, slot);
   lwLockRelease(lock);
   return id;
 }
@@ -69,24 +61,24 @@ export function startVacuumCycle(rel: Relation): number {
   if (at < 0) return 1;
   const lock = mainLWLock('BtreeVacuum');
   lwLockAcquire(lock, 'exclusive');
-  let id = (VacuumInfo.counter.get(mem, at) + 1) & 0xffff;
+  let id = (BtVacuumInfo.counter.get(mem, at) + 1) & 0xffff;
   if (id === 0 || id > MAX_CYCLE_ID) id = 1;
-  VacuumInfo.counter.set(mem, at, id);
+  BtVacuumInfo.counter.set(mem, at, id);
   if (findSlot(rel) >= 0) {
     // An ERROR is no reason to keep the lock; endVacuumCycle would not find its own entry.
     lwLockRelease(lock);
     report('ERROR', { message: `multiple active vacuums for index "${rel.name}"` });
   }
-  const count = VacuumInfo.count.get(mem, at);
-  if (count >= VacuumInfo.limit.get(mem, at)) {
+  const count = BtVacuumInfo.count.get(mem, at);
+  if (count >= BtVacuumInfo.limit.get(mem, at)) {
     lwLockRelease(lock);
     report('ERROR', { message: 'out of btvacinfo slots' });
   }
   const slot = slotAt(count);
-  OneVacuum.relation.set(mem, slot, rel.oid);
-  OneVacuum.database.set(mem, slot, databaseOf(rel));
-  OneVacuum.cycleId.set(mem, slot, id);
-  VacuumInfo.count.set(mem, at, count + 1);
+  BtOneVacuum.relation.set(mem, slot, rel.oid);
+  BtOneVacuum.database.set(mem, slot, databaseOf(rel));
+  BtOneVacuum.cycleId.set(mem, slot, id);
+  BtVacuumInfo.count.set(mem, at, count + 1);
   lwLockRelease(lock);
   return id;
 }
@@ -96,9 +88,9 @@ export function endVacuumCycle(rel: Relation): void {
   lwLockAcquire(lock, 'exclusive');
   const slot = findSlot(rel);
   if (slot >= 0) {
-    const last = VacuumInfo.count.get(mem, at) - 1;
-    mem.u8.copyWithin(slot, slotAt(last), slotAt(last) + OneVacuum.SIZE);
-    VacuumInfo.count.set(mem, at, last);
+    const last = BtVacuumInfo.count.get(mem, at) - 1;
+    mem.u8.copyWithin(slot, slotAt(last), slotAt(last) + BtOneVacuum.SIZE);
+    BtVacuumInfo.count.set(mem, at, last);
   }
   lwLockRelease(lock);
 }
