@@ -140,7 +140,7 @@ const scenarios: Record<string, () => object> = {
   /** Random modes on a few relations and advisory keys; a book per object says who is inside. */
   torture() {
     const rounds = Number(process.argv[3] ?? 3000);
-    setConfigOption('deadlock_timeout', '10', 'postmaster', 'argv');
+    setConfigOption('deadlock_timeout', '10', 'postmaster', 'commandLine');
     const OBJECTS = 3;
     const book = (object: number, mode: number): number => 16 + object * 16 + mode;
     const work = (seed: number): void => {
@@ -185,7 +185,7 @@ const scenarios: Record<string, () => object> = {
 
   /** Two share holders that both want more: seen when the second one queues, without waiting for the timeout. */
   upgradeDeadlock() {
-    setConfigOption('deadlock_timeout', '60s', 'postmaster', 'argv');
+    setConfigOption('deadlock_timeout', '60s', 'postmaster', 'commandLine');
     const work = (): void => {
       lockAcquire(relation(1), 5, false, false);
       add(0);
@@ -210,7 +210,7 @@ const scenarios: Record<string, () => object> = {
 
   /** A waits behind B's request though nothing that is held excludes it: reordering the queue helps all. */
   softDeadlock() {
-    setConfigOption('deadlock_timeout', '50', 'postmaster', 'argv');
+    setConfigOption('deadlock_timeout', '50', 'postmaster', 'commandLine');
     // 1 holds T1 accessShare. 2 waits for T1 exclusive (8). 3 holds T2 (8) and waits for T1 accessShare behind 2.
     // 1 then waits for T2: cycle 1 → 3 → (soft) 2 → 1, broken by letting 3 go before 2.
     const one = child(() => {
@@ -344,7 +344,7 @@ const scenarios: Record<string, () => object> = {
 };
 
 function deadlock(count: number): object {
-  setConfigOption('deadlock_timeout', '50', 'postmaster', 'argv');
+  setConfigOption('deadlock_timeout', '50', 'postmaster', 'commandLine');
   const work = (me: number): void => {
     lockTransaction(100 + me, 7);
     add(0);
