@@ -124,7 +124,7 @@ export class Server {
 }
 
 /** Our server in a directory of its own, not started. */
-export async function makeOurServer({ model = 'fork', node = process.execPath, conf = [] } = {}) {
+export async function makeOurServer({ model = 'fork', node = process.execPath, conf = [], initdb = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), `nodegres-${model}-`));
   const port = await freePort();
   const command = [node, [...serverFlags(), join(root, 'bin/postgres'), '-D', join(folder, 'data')]];
@@ -132,7 +132,7 @@ export async function makeOurServer({ model = 'fork', node = process.execPath, c
   try {
     execFileSync(
       node,
-      [join(root, 'bin/initdb'), '-D', server.dataDirectory, '-U', 'postgres', '-A', 'trust', '--no-sync'],
+      [join(root, 'bin/initdb'), '-D', server.dataDirectory, '-U', 'postgres', '-A', 'trust', '--no-sync', ...initdb],
       {
         stdio: 'pipe',
       },
