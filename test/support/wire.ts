@@ -45,8 +45,9 @@ export class WireClient {
   closed = false;
   raw = Buffer.alloc(0);
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  /** A port of this machine, or the path of a socket. */
+  constructor(port: number | string) {
+    this.socket = typeof port === 'string' ? connect(port) : connect(port, '127.0.0.1');
     this.socket.on('data', (chunk) => this.#collect(chunk));
     this.socket.on('close', () => {
       this.closed = true;
@@ -66,7 +67,7 @@ export class WireClient {
       this.#buffer = this.#buffer.subarray(length);
     }
   }
-  static async session(port: number, parameters: Readonly<Record<string, string>> = {}): Promise<WireClient> {
+  static async session(port: number | string, parameters: Readonly<Record<string, string>> = {}): Promise<WireClient> {
     const client = new WireClient(port);
     client.send(startupPacket({ user: 'postgres', database: 'postgres', ...parameters }));
     await client.until('Z');
