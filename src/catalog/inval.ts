@@ -25,7 +25,7 @@ import { smgrCloseNode } from '#storage/smgr/smgr.ts';
 import { invalidateCatalogSnapshot, setCatalogSnapshotReusable } from '#transam/snapshot.ts';
 import { registerXactParticipant, XACT_RANK } from '#transam/xact-callbacks.ts';
 import { type CommitInvalidations, NO_INVALIDATIONS, registerXactHooks } from '#transam/xact-hooks.ts';
-import { transactionNestLevel } from '#transam/xact.ts';
+import { getCurrentCommandId, transactionNestLevel } from '#transam/xact.ts';
 
 /** Message kinds; 0 and above is a catalog cache's number. */
 export const INVAL = { catalog: -1, relcache: -2, smgr: -3, relmap: -4, snapshot: -5 } as const;
@@ -167,7 +167,8 @@ function registerRelcache(database: Oid, relid: Oid): void {
   if (!state.current.relation.mentions(INVAL.relcache, relid)) {
     addMessage(state.current.relation, INVAL.relcache, database, relid);
   }
-  // Making this message visible is a change, even if the command wrote nothing else.
+  // Obeying this message is due at the end of the command, even if it wrote nothing else (updates in place do not count).
+  getCurrentCommandId(true);
   if (relid === 0 || IN_INIT_FILE.has(relid)) state.relcacheInitFileInval = true;
 }
 
@@ -268,6 +269,10 @@ export function cacheInvalidateRelmap(databaseId: Oid): void {
 
 // ── executing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+let epoch = 0;
+/** Grows with every change of the catalogs that this process learns of. */
+export const catalogEpoch = (): number => epoch;
+
 const concerns = (database: number): boolean => database === 0 || database === sessionIdentity.databaseOid;
 
 function executeMessage(view: DataView, at: number): void {
@@ -278,6 +283,7 @@ function executeMessage(view: DataView, at: number): void {
     if (!concerns(database)) return;
     const catalog = syscacheCatalog(kind);
     if (catalog === undefined) return;
+    epoch++;
     invalidateCatalogSnapshot();
     for (const cache of caches) cache.catalogChanged?.(catalog, kind, object);
     callSyscacheCallbacks(kind, object);
@@ -286,12 +292,14 @@ function executeMessage(view: DataView, at: number): void {
   switch (kind) {
     case INVAL.catalog:
       if (!concerns(database)) return;
+      epoch++;
       invalidateCatalogSnapshot();
       for (const cache of caches) cache.catalogChanged?.(object as Oid, -1, 0);
       for (const { id } of syscachesOf(object as Oid)) callSyscacheCallbacks(id, 0);
       return;
     case INVAL.relcache:
       if (!concerns(database)) return;
+      epoch++;
       for (const cache of caches) {
         if (object === 0) cache.allRelationsChanged?.();
         else cache.relationChanged?.(object as Oid);
@@ -321,6 +329,7 @@ function callSyscacheCallbacks(cacheId: number, hash: number): void {
 
 /** Everything that is remembered may be wrong: messages were lost. */
 export function invalidateSystemCaches(): void {
+  epoch++;
   invalidateCatalogSnapshot();
   for (const cache of caches) {
     cache.allCatalogsChanged?.();

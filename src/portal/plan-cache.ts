@@ -5,6 +5,7 @@
  *  stamp that no longer fits means: analyse again. Generic or custom plan is decided by cost, as in PostgreSQL.
  *  Counterpart: src/backend/utils/cache/plancache.c */
 import type { Oid } from '#base/ids.ts';
+import { catalogEpoch } from '#catalog/inval.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { procRow, typeRow } from '#catalog/syscache.ts';
 import type { BoundParams, ResultColumn } from '#nodes/exec-nodes.ts';
@@ -28,11 +29,6 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { activeSnapshotSet, getTransactionSnapshot, popActiveSnapshot, pushActiveSnapshot } from '#transam/snapshot.ts';
 
-let catalogEpoch: () => number = () => 0;
-/** A number that grows with every change of the catalogs that this session can see. */
-export function setCatalogEpoch(by: () => number): void {
-  catalogEpoch = by;
-}
 let epochOffset = 0;
 /** DISCARD PLANS: nothing that was planned before is used again. */
 export function resetPlanCache(): void {

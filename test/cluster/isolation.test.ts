@@ -77,7 +77,10 @@ describe.runIf(hasOracle)('sessions beside PostgreSQL', () => {
       const wishes = WANTS.map((want) => `c: select * from acc where id = 1 for ${want} nowait`);
       const alone = ['a: begin', `a: ${hold}`, ...wishes, 'a: rollback', ...wishes];
       const together = ['a: begin', 'b: begin', 'b: select id from acc where id = 1 for key share', ...alone.slice(1)];
-      for (const script of [alone, ...(/update acc set id|delete|for update/.test(hold) ? [] : [[...together, 'b: commit']])]) {
+      for (const script of [
+        alone,
+        ...(/update acc set id|delete|for update/.test(hold) ? [] : [[...together, 'b: commit']]),
+      ]) {
         const [ours, theirs] = await play(MATRIX_SETUP, script);
         expect(ours).toBe(theirs);
       }

@@ -567,7 +567,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       b: update acc set bal = 2 where id = 2
       b: update acc set bal = 2 where id = 1
       a: select count(pg_cancel_backend(pid)) from pg_locks where not granted
-      b!:
       b: rollback
       a: commit
       a: select * from acc order by id`,
@@ -691,7 +690,11 @@ export const PERMUTED: Readonly<Record<string, Permuted>> = {
     setup: `drop table if exists ids; create table ids(id int not null); insert into ids values (1)`,
     sessions: [
       ['a: begin isolation level serializable', 'a: update ids set id = id + 1', 'a: commit'],
-      ['b: begin isolation level serializable', 'b: insert into ids values ((select max(id) + 10 from ids))', 'b: commit'],
+      [
+        'b: begin isolation level serializable',
+        'b: insert into ids values ((select max(id) + 10 from ids))',
+        'b: commit',
+      ],
       ['c: begin isolation level serializable', 'c: select * from ids', 'c: commit'],
     ],
     look: 'a: select * from ids order by id',

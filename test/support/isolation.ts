@@ -54,7 +54,12 @@ class Session {
 function shown(answer: readonly Message[]): string {
   const lines: string[] = [];
   for (const one of answer) {
-    if (one.type === 'D') lines.push(`  ${rowsOf([one])[0]!.map((value) => value ?? 'NULL').join(' | ')}`);
+    if (one.type === 'D')
+      lines.push(
+        `  ${rowsOf([one])[0]!
+          .map((value) => value ?? 'NULL')
+          .join(' | ')}`,
+      );
     else if (one.type === 'C') lines.push(`  ${one.body.toString('utf8', 0, one.body.length - 1)}`);
     else if (one.type === 'E' || one.type === 'N') {
       const { S, C, M, D, H } = errorFields(one.body);
@@ -122,7 +127,8 @@ export class Stage {
       const [, name = '', insists = '', sql = ''] = /^(\w+)(!?):\s*(.*)$/.exec(line) ?? [];
       if (name === '') throw new Error(`not a step: ${line}`);
       const session = await this.#session(name);
-      if (session.waits !== (sql === '')) throw new Error(`${line}: the session ${session.waits ? 'waits' : 'is idle'}\n${said.join('\n')}`);
+      if (session.waits !== (sql === ''))
+        throw new Error(`${line}: the session ${session.waits ? 'waits' : 'is idle'}\n${said.join('\n')}`);
       if (sql !== '') session.send(sql);
       const answer = insists === '!' ? await this.#awaitAnswer(session, line) : await this.#answerOrWait(session, line);
       session.waits = answer === undefined;
