@@ -54,6 +54,8 @@ export interface SubstituteRow {
 export class EState {
   /** What this query sees; set by executorStart. */
   snapshot: Snapshot | null = null;
+  /** A second snapshot that must see the rows which the query changes. */
+  crosscheck: Snapshot | null = null;
   /** Command id of the versions that the query makes. */
   outputCid = 0 as CommandId;
   /** Rows inserted, updated or deleted by the statement itself. */

@@ -14,6 +14,8 @@ import { type ItemPointer, makeTid } from '#base/ids.ts';
 import { EState, type Row, type SubstituteRow } from '#executor/estate.ts';
 import type { PlanState } from '#executor/plan-state.ts';
 import type { Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
+import { mem } from '#shm/memory.ts';
+import type { Workspace } from '#shm/private-memory.ts';
 import { isolationUsesXactSnapshot, SNAPSHOT_ANY } from '#transam/snapshot.ts';
 
 /** A version of a row, copied out of its page. */
@@ -107,6 +109,27 @@ export class EvalPlanQual {
 }
 
 const fetched = newHeapFetchResult();
+/** Copies a tuple out of its page, so that it stays when the page is unpinned. */
+export function copyTuple(tupleAt: number, length: number, space: Workspace): number {
+  const at = space.alloc(length);
+  mem.u8.copyWithin(at, tupleAt, tupleAt + length);
+  return at;
+}
+/** The version at a place, whoever may see it, with the needed columns; null if there is none. The stored bytes are in
+ *  the workspace. */
+export function fetchVersion(
+  relation: Relation,
+  tid: ItemPointer,
+  needed: Uint8Array | null,
+  space: Workspace,
+): RowVersion | null {
+  if (!heapFetch(relation, SNAPSHOT_ANY, tid, false, fetched)) return null;
+  const tupleAt = copyTuple(fetched.tupleAt, fetched.len, space);
+  releaseHeapFetch(fetched);
+  const row: Row = new Array<Datum>(relation.tupleDesc.natts).fill(null);
+  heapDeform(relation.tupleDesc, tupleAt, row.length, row, needed);
+  return { row, tid, tupleAt };
+}
 /** The columns of the version at a place, whoever may see it; null if there is none. */
 export function fetchRow(relation: Relation, tid: ItemPointer): Row | null {
   if (!heapFetch(relation, SNAPSHOT_ANY, tid, false, fetched)) return null;
@@ -123,6 +146,7 @@ export function lockVersion(
   tid: ItemPointer,
   mode: LockTupleMode,
   wait: LockWaitPolicy,
+  space: Workspace | null = null,
 ): { result: TMResult; version: RowVersion | null } {
   const relation = estate.relation(rti);
   const out = newHeapFetchResult();
@@ -134,7 +158,8 @@ export function lockVersion(
   }
   const row: Row = new Array<Datum>(relation.tupleDesc.natts).fill(null);
   heapDeform(relation.tupleDesc, out.tupleAt, row.length, row);
-  const version = { row, tid: out.tid, tupleAt: 0 };
+  const tupleAt = space === null ? 0 : copyTuple(out.tupleAt, out.len, space);
+  const version = { row, tid: out.tid, tupleAt };
   releaseHeapFetch(out);
   return { result, version };
 }

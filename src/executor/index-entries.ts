@@ -14,7 +14,7 @@ import { relationClose, relationOpen } from '#catalog/relation.ts';
 import { relationGetIndexList } from '#catalog/relcache.ts';
 import { type ConflictOperator, exclusionOperators, uniqueOperators } from '#executor/index-operators.ts';
 import { type Eval, type EState, ExprContext, type Row } from '#executor/estate.ts';
-import { compileOver } from '#executor/stored-expr.ts';
+import { compileOver, markStoredColumns } from '#executor/stored-expr.ts';
 import { stringToNode } from '#nodes/node-text.ts';
 import { explicitAnd } from '#nodes/node-funcs.ts';
 import type { Expr } from '#nodes/primitives.ts';
@@ -33,6 +33,8 @@ export interface IndexMaker {
   /** Fills `out` with the entry's columns. */
   values(row: Row, context: ExprContext, out: Datum[]): void;
   readonly predicate: Eval | null;
+  /** 1 for each column of the table that the entries or the predicate read. */
+  readonly reads: Uint8Array;
   /** Per key column: the operator function of an exclusion constraint; null for other indexes. */
   readonly exclusion: readonly ConflictOperator[] | null;
 }
@@ -60,6 +62,10 @@ function makeMaker(heap: Relation, index: Relation): Omit<IndexMaker, 'index'> {
   const sources = desc.keys.map((column): number | Eval =>
     column !== 0 ? column - 1 : compileOver(heap, expressions[nextExpression++]!),
   );
+  const reads = new Uint8Array(heap.tupleDesc.natts);
+  for (const column of desc.keys) if (column > 0) reads[column - 1] = 1;
+  if (desc.exprsText !== null) markStoredColumns(desc.exprsText, reads);
+  if (desc.predText !== null) markStoredColumns(desc.predText, reads);
   const predicates = desc.predText === null ? [] : (stringToNode(desc.predText) as Expr[]);
   const predicateExpr = Array.isArray(predicates) ? explicitAnd(predicates) : (predicates as unknown as Expr);
   const predicate = predicateExpr === null ? null : compileOver(heap, predicateExpr);
@@ -98,6 +104,7 @@ function makeMaker(heap: Relation, index: Relation): Omit<IndexMaker, 'index'> {
     info,
     values,
     predicate,
+    reads,
     exclusion: desc.exclusion ? exclusionOperators(index) : null,
   };
 }
@@ -181,7 +188,6 @@ export class IndexSet {
     return true;
   }
 
-  /** Looks for live rows with conflicting keys other than `own`. True if there are none. Waits for rows in progress. */
   #checkConflict(
     maker: IndexMaker,
     values: readonly Datum[],
@@ -189,58 +195,83 @@ export class IndexSet {
     wait: 'wait' | 'noWait' | 'livelockPrevention',
     raise: boolean,
   ): boolean {
-    const { index } = maker;
-    const desc = index.index!;
-    const operators = maker.exclusion ?? uniqueOperators(index);
-    const keys: ScanKey[] = [];
-    for (let i = 0; i < desc.nKeyAtts; i++) {
-      // Nulls conflict with nothing, unless the index says that they are equal.
-      if (values[i] === null && !desc.nullsNotDistinct) return true;
-      const operator = operators[i]!;
-      keys.push(
-        makeScanKey(i + 1, operator.strategy, operator.procOid, values[i]!, {
-          flags: values[i] === null ? SK.isNull | SK.searchNull : 0,
-          subtype: operator.subtype,
-          collation: desc.collations[i]!,
-        }),
-      );
-    }
-    const existing: Row = new Array<Datum>(this.heap.tupleDesc.natts).fill(null);
-    const found: Datum[] = [];
-    for (;;) {
-      const snapshot = initDirtySnapshot();
-      const scan = indexBeginScan(this.heap, index, snapshot, keys);
-      let waitFor = INVALID_XID;
-      let speculative = 0;
-      let conflict = INVALID_TID;
-      try {
-        while (indexGetNext(scan, 1)) {
-          const fetch = scan.fetch!;
-          if (fetch.tid === own) continue;
-          heapDeform(this.heap.tupleDesc, fetch.tupleAt, existing.length, existing);
-          maker.values(existing, this.context, found);
-          if (scan.recheck && !conflicts(operators, found, values)) continue;
-          const busy = snapshot.xmin !== 0 ? snapshot.xmin : snapshot.xmax;
-          if (busy !== 0 && wait !== 'noWait') {
-            waitFor = busy;
-            speculative = snapshot.xmin !== 0 ? snapshot.speculativeToken : 0;
-            break;
-          }
-          conflict = fetch.tid;
-          if (raise) refuseExclusion(maker, found, values);
+    this.conflictTid = findConflict(this.heap, this.context, maker, values, own, wait, raise);
+    return this.conflictTid === INVALID_TID;
+  }
+}
+
+/** check_exclusion_constraint(): raises if another row conflicts with the one at `tid`. */
+export function recheckExclusion(
+  heap: Relation,
+  maker: IndexMaker,
+  values: readonly Datum[],
+  tid: ItemPointer,
+  context: ExprContext,
+): void {
+  findConflict(heap, context, maker, values, tid, 'wait', true);
+}
+
+/** Looks for live rows with conflicting keys other than `own`: the place of the first, or none. Waits for rows in
+ *  progress. */
+function findConflict(
+  heap: Relation,
+  context: ExprContext,
+  maker: IndexMaker,
+  values: readonly Datum[],
+  own: ItemPointer,
+  wait: 'wait' | 'noWait' | 'livelockPrevention',
+  raise: boolean,
+): ItemPointer {
+  const { index } = maker;
+  const desc = index.index!;
+  const operators = maker.exclusion ?? uniqueOperators(index);
+  const keys: ScanKey[] = [];
+  for (let i = 0; i < desc.nKeyAtts; i++) {
+    // Nulls conflict with nothing, unless the index says that they are equal.
+    if (values[i] === null && !desc.nullsNotDistinct) return INVALID_TID;
+    const operator = operators[i]!;
+    keys.push(
+      makeScanKey(i + 1, operator.strategy, operator.procOid, values[i]!, {
+        flags: values[i] === null ? SK.isNull | SK.searchNull : 0,
+        subtype: operator.subtype,
+        collation: desc.collations[i]!,
+      }),
+    );
+  }
+  const existing: Row = new Array<Datum>(heap.tupleDesc.natts).fill(null);
+  const found: Datum[] = [];
+  for (;;) {
+    const snapshot = initDirtySnapshot();
+    const scan = indexBeginScan(heap, index, snapshot, keys);
+    let waitFor = INVALID_XID;
+    let speculative = 0;
+    let conflict = INVALID_TID;
+    try {
+      while (indexGetNext(scan, 1)) {
+        const fetch = scan.fetch!;
+        if (fetch.tid === own) continue;
+        heapDeform(heap.tupleDesc, fetch.tupleAt, existing.length, existing);
+        maker.values(existing, context, found);
+        if (scan.recheck && !conflicts(operators, found, values)) continue;
+        const busy = snapshot.xmin !== 0 ? snapshot.xmin : snapshot.xmax;
+        if (busy !== 0 && wait !== 'noWait') {
+          waitFor = busy;
+          speculative = snapshot.xmin !== 0 ? snapshot.speculativeToken : 0;
           break;
         }
-      } finally {
-        indexEndScan(scan);
+        conflict = fetch.tid;
+        if (raise) refuseExclusion(maker, found, values);
+        break;
       }
-      if (waitFor !== INVALID_XID) {
-        if (speculative !== 0) speculativeInsertionWait(waitFor, speculative);
-        else xactLockTableWait(waitFor, this.heap.name, INVALID_TID, 'recheckExclusionConstr');
-        continue;
-      }
-      this.conflictTid = conflict;
-      return conflict === INVALID_TID;
+    } finally {
+      indexEndScan(scan);
     }
+    if (waitFor !== INVALID_XID) {
+      if (speculative !== 0) speculativeInsertionWait(waitFor, speculative);
+      else xactLockTableWait(waitFor, heap.name, INVALID_TID, 'recheckExclusionConstr');
+      continue;
+    }
+    return conflict;
   }
 }
 

@@ -3,7 +3,7 @@
  *  Without RETURNING one call of next() does it all; with it, each call does one row and returns it. Values are Datums
  *  until the heap's tuple is formed; the tuple lives in the node's workspace and is forgotten with the next row.
  *  Counterpart: src/backend/executor/nodeModifyTable.c */
-import { heapFormTuple, heapTupleLength } from '#access/common/heap-tuple.ts';
+import { heapDeform, heapFormTuple, heapModifyTuple, heapTupleLength } from '#access/common/heap-tuple.ts';
 import { SPEC_TOKEN_OFFSET, setTupleCtid } from '#access/common/heap-tuple-layout.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
 import { heapDelete } from '#access/heap/heap-delete.ts';
@@ -14,12 +14,13 @@ import { heapUpdate, heapUpdateResult } from '#access/heap/heap-update.ts';
 import type { Datum } from '#adt/datum.ts';
 import { type ItemPointer, makeTid, type Oid } from '#base/ids.ts';
 import type { CurrentTuple, EState, Eval, Row } from '#executor/estate.ts';
-import { EvalPlanQual, fetchRow, lockVersion, type RowVersion, tidOfDatum } from '#executor/eval-plan-qual.ts';
+import { EvalPlanQual, fetchVersion, lockVersion, type RowVersion, tidOfDatum } from '#executor/eval-plan-qual.ts';
 import { compileProjection, compileQual, type Projection } from '#executor/expr-compile.ts';
 import { IndexSet } from '#executor/index-entries.ts';
 import { checkSelfModified, refuseConcurrent, refuseSecondTime } from '#executor/modify-row.ts';
 import { compiledFor, PlanState } from '#executor/plan-state.ts';
-import { checkRow, computeGenerated } from '#executor/row-constraints.ts';
+import { checkRow, computeGenerated, markConstraintColumns } from '#executor/row-constraints.ts';
+import { markColumns } from '#executor/stored-expr.ts';
 import { type RelationTriggers, triggerQueue } from '#executor/triggers.ts';
 import { checkWithCheckOptions, type CompiledCheckOption, compileCheckOptions } from '#executor/with-check.ts';
 import type { ModifyTable } from '#nodes/plan-nodes.ts';
@@ -51,6 +52,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   #indexes: IndexSet | null = null;
   #triggers: RelationTriggers | null = null;
   #epq: EvalPlanQual | null = null;
+  #needed: Uint8Array | null = null;
   #begun = false;
   #done = false;
 
@@ -90,6 +92,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     this.#triggers = triggerQueue.load(this.#relation, estate);
     // A HOT update or a delete touches no index, but which it will be is not known beforehand.
     if (plan.operation !== 'delete') this.#indexes = new IndexSet(this.#relation, this.context);
+    this.#needed = this.#neededColumns();
     this.#triggers?.beforeStatement(plan.operation, plan.updateColnos);
     if (plan.onConflictAction === 'update') this.#triggers?.beforeStatement('update', plan.onConflictCols);
   }
@@ -202,6 +205,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
       tid,
       this.#updateLockMode(plan.onConflictCols),
       'block',
+      this.#workspace,
     );
     switch (result) {
       case 'ok':
@@ -236,7 +240,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     plan.onConflictCols.forEach((column, i) => {
       fresh[column - 1] = values[i]!;
     });
-    return this.#applyUpdate(existing.tid, existing.row, fresh, planRow, plan.onConflictCols, null);
+    return this.#applyUpdate(existing, fresh, planRow, plan.onConflictCols, null);
   }
 
   // ── UPDATE ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,7 +258,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
 
   #update(tid: ItemPointer, planRow: Row): Row | null {
     const old = this.#fetchVersion(tid);
-    return this.#applyUpdate(tid, old.row, this.#newRow(old.row, planRow), planRow, this.plan.updateColnos, planRow);
+    return this.#applyUpdate(old, this.#newRow(old.row, planRow), planRow, this.plan.updateColnos, planRow);
   }
   #newRow(old: Row, planRow: Row): Row {
     const fresh = old.slice();
@@ -262,18 +266,40 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     for (let i = 0; i < updateColnos.length; i++) fresh[updateColnos[i]! - 1] = planRow[i]!;
     return fresh;
   }
-  /** The version that the subplan found, whoever may see it. */
+  /** The version that the subplan found, whoever may see it, with the columns that somebody looks at. */
   #fetchVersion(tid: ItemPointer): RowVersion {
-    const row = fetchRow(this.#relation, tid);
-    if (row === null) throw new Error('failed to fetch tuple being updated');
-    return { row, tid, tupleAt: 0 };
+    const version = fetchVersion(this.#relation, tid, this.#needed, this.#workspace);
+    if (version === null) throw new Error('failed to fetch tuple being updated');
+    return version;
+  }
+
+  /** Which of the old row's columns triggers, rules, indexes or RETURNING read; null if all of them. */
+  #neededColumns(): Uint8Array | null {
+    const { plan } = this;
+    if (this.#triggers !== null || plan.withCheckOptions.length > 0) return null;
+    const mask = new Uint8Array(this.#natts);
+    const attrs = this.#relation.tupleDesc.attrs;
+    // Values of fixed length cost next to nothing; the others may have to be fetched from the TOAST table.
+    for (let i = 0; i < mask.length; i++) if (attrs[i]!.length > 0) mask[i] = 1;
+    markConstraintColumns(this.#relation, mask, new Uint8Array(this.#natts));
+    for (const maker of this.#indexes?.makers ?? []) for (let i = 0; i < mask.length; i++) mask[i]! |= maker.reads[i]!;
+    for (const { expr } of plan.returningList) markColumns(expr, plan.resultRelation, mask);
+    return mask;
+  }
+  /** 1 for each column whose stored bytes the new version does not take over from the old one. */
+  #changedColumns(columns: readonly number[], old: Row, fresh: Row): Uint8Array {
+    const mask = new Uint8Array(this.#natts);
+    for (const column of columns) mask[column - 1] = 1;
+    if (this.#triggers?.hasBeforeRow.update === true)
+      for (let i = 0; i < mask.length; i++) if (fresh[i] !== old[i]) mask[i] = 1;
+    markConstraintColumns(this.#relation, new Uint8Array(this.#natts), mask);
+    return mask;
   }
 
   /** Stores the new version. `recheckRow` is the subplan's row to evaluate again if the old version has changed, null
    *  if the caller holds it locked. */
   #applyUpdate(
-    firstTid: ItemPointer,
-    firstOld: Row,
+    first: RowVersion,
     firstFresh: Row,
     firstPlanRow: Row,
     columns: readonly number[],
@@ -281,33 +307,39 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   ): Row | null {
     const { estate, context } = this;
     const relation = this.#relation;
-    let tid = firstTid;
-    let old = firstOld;
+    const { tupleDesc } = relation;
+    let old = first;
     let fresh = firstFresh;
     let planRow = firstPlanRow;
     for (;;) {
       if (this.#triggers?.hasBeforeRow.update === true) {
         // Whoever changes the row while a trigger looks at it would change it under the trigger's feet.
-        const locked = recheckRow === null ? null : this.#lockForTrigger(tid, planRow, columns);
+        const locked = recheckRow === null ? null : this.#lockForTrigger(old.tid, planRow, columns);
         if (locked === 'gone') return null;
-        if (locked !== null && locked.tid !== tid) {
-          tid = locked.tid;
-          old = locked.row;
+        if (locked !== null && locked.tid !== old.tid) {
+          old = locked;
           planRow = locked.planRow;
-          fresh = this.#newRow(old, planRow);
+          fresh = this.#newRow(old.row, planRow);
         }
-        const changed = this.#triggers.beforeUpdate(old, fresh, columns);
-        if (changed === null) return null;
-        fresh = changed;
+        const replaced = this.#triggers.beforeUpdate(old.row, fresh, columns);
+        if (replaced === null) return null;
+        fresh = replaced;
       }
       computeGenerated(relation, fresh, context);
       checkWithCheckOptions(this.#code.checkOptions, 'rls_update', fresh, context, relation);
-      checkRow(relation, fresh, context);
-      const at = heapFormTuple(relation.tupleDesc, fresh, this.#workspace);
-      const result = heapUpdate(relation, tid, at, heapTupleLength(), estate.outputCid, null, true);
+      const changed = this.#changedColumns(columns, old.row, fresh);
+      const { tupleAt } = old;
+      checkRow(relation, fresh, context, changed, (row) => {
+        const whole: Row = new Array<Datum>(this.#natts).fill(null);
+        heapDeform(tupleDesc, tupleAt, this.#natts, whole);
+        for (let i = 0; i < row.length; i++) if (changed[i] === 0) row[i] = whole[i]!;
+      });
+      // What did not change keeps its stored form: a value in the TOAST table stays where it is.
+      const at = heapModifyTuple(tupleDesc, tupleAt, fresh, changed, this.#workspace);
+      const result = heapUpdate(relation, old.tid, at, heapTupleLength(), estate.outputCid, estate.crosscheck, true);
       switch (result) {
         case 'ok':
-          return this.#updated(tid, at, old, fresh, planRow, columns);
+          return this.#updated(old.tid, at, old.row, fresh, planRow, columns);
         case 'selfModified':
           checkSelfModified('updated', estate.outputCid);
           return null;
@@ -317,12 +349,11 @@ export class ModifyTableState extends PlanState<ModifyTable> {
         case 'updated': {
           refuseConcurrent('update');
           if (recheckRow === null) throw new Error('a locked row was updated by somebody else');
-          const again = this.#evaluateAgain(tid, planRow, this.#updateLockMode(columns));
+          const again = this.#evaluateAgain(old.tid, planRow, this.#updateLockMode(columns));
           if (again === null) return null;
-          tid = again.tid;
-          old = again.row;
+          old = again;
           planRow = again.planRow;
-          fresh = this.#newRow(old, planRow);
+          fresh = this.#newRow(old.row, planRow);
           break;
         }
         default:
@@ -361,7 +392,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     mode: 'exclusive' | 'noKeyExclusive',
   ): (RowVersion & { planRow: Row }) | null {
     const { plan, estate } = this;
-    const { result, version } = lockVersion(estate, plan.resultRelation, tid, mode, 'block');
+    const { result, version } = lockVersion(estate, plan.resultRelation, tid, mode, 'block', this.#workspace);
     switch (result) {
       case 'ok': {
         this.#epq ??= new EvalPlanQual(estate, plan.lefttree!, plan.rowMarks);
@@ -387,7 +418,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   ): (RowVersion & { planRow: Row }) | 'gone' {
     const { plan, estate } = this;
     const mode = plan.operation === 'delete' ? 'exclusive' : this.#updateLockMode(columns);
-    const { result, version } = lockVersion(estate, plan.resultRelation, tid, mode, 'block');
+    const { result, version } = lockVersion(estate, plan.resultRelation, tid, mode, 'block', this.#workspace);
     switch (result) {
       case 'ok': {
         if (version!.tid === tid) return { ...version!, planRow };
@@ -424,7 +455,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
     }
     const wantsOld = triggers?.hasAfterRow.delete === true || this.#code.returning !== null;
     for (;;) {
-      const result = heapDelete(relation, tid, estate.outputCid, null, true, false);
+      const result = heapDelete(relation, tid, estate.outputCid, estate.crosscheck, true, false);
       switch (result) {
         case 'ok': {
           if (plan.canSetTag) estate.modified++;

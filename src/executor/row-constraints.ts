@@ -10,7 +10,7 @@ import { mayReadColumns } from '#catalog/acl-check.ts';
 import { constraintsOfRelation } from '#catalog/constraints.ts';
 import { namespaceRow } from '#catalog/syscache.ts';
 import type { Eval, ExprContext, Row } from '#executor/estate.ts';
-import { compileStored } from '#executor/stored-expr.ts';
+import { compileStored, markStoredColumns } from '#executor/stored-expr.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -19,6 +19,8 @@ interface RowChecks {
   /** Columns from 0 with what computes them. */
   readonly generated: readonly { readonly column: number; readonly value: Eval }[];
   readonly notNull: readonly number[];
+  /** 1 for each column that the checks and generated columns read. */
+  readonly reads: Uint8Array;
 }
 const compiled = new WeakMap<TupleDesc, RowChecks>();
 
@@ -28,6 +30,10 @@ function rowChecks(relation: Relation): RowChecks {
   if (made === undefined) {
     const stored = constraintsOfRelation(relation);
     const live = desc.attrs.filter((column) => !column.isDropped);
+    const reads = new Uint8Array(desc.natts);
+    for (const check of stored.checks) markStoredColumns(check.text, reads);
+    for (const column of live)
+      if (column.generated === 's') markStoredColumns(stored.defaults.get(column.number)!, reads);
     made = {
       checks: stored.checks.map((check) => ({ name: check.name, holds: compileStored(relation, check.text) })),
       generated: live
@@ -37,10 +43,18 @@ function rowChecks(relation: Relation): RowChecks {
           value: compileStored(relation, stored.defaults.get(column.number)!, column.typeId, column.typmod),
         })),
       notNull: live.filter((column) => column.notNull).map((column) => column.number - 1),
+      reads,
     };
     compiled.set(desc, made);
   }
   return made;
+}
+
+/** Marks what computeGenerated() and checkRow() look at, and what the former changes. */
+export function markConstraintColumns(relation: Relation, reads: Uint8Array, changes: Uint8Array): void {
+  const rules = rowChecks(relation);
+  for (let i = 0; i < reads.length; i++) if (rules.reads[i] === 1) reads[i] = 1;
+  for (const { column } of rules.generated) changes[column] = 1;
 }
 
 /** Fills the generated columns of the row in place. */
@@ -54,18 +68,29 @@ export function computeGenerated(relation: Relation, row: Row, context: ExprCont
   });
 }
 
-/** 23502 or 23514 if the row breaks a rule of its table. */
-export function checkRow(relation: Relation, row: Row, context: ExprContext): void {
+/** 23502 or 23514 if the row breaks a rule of its table. An UPDATE gives the columns that it `changed`, and a way to
+ *  `complete` the row, whose other columns it may not have read. */
+export function checkRow(
+  relation: Relation,
+  row: Row,
+  context: ExprContext,
+  changed: Uint8Array | null = null,
+  complete: ((row: Row) => void) | null = null,
+): void {
   const rules = rowChecks(relation);
   for (let i = 0; i < rules.notNull.length; i++) {
     const column = rules.notNull[i]!;
-    if (row[column] === null) refuseNull(relation, column, row);
+    if (row[column] !== null || (changed !== null && changed[column] === 0)) continue;
+    complete?.(row);
+    refuseNull(relation, column, row);
   }
   if (rules.checks.length === 0) return;
   context.scan = row;
   for (let i = 0; i < rules.checks.length; i++) {
     // Unknown is no violation.
-    if (rules.checks[i]!.holds(context) === false) refuseCheck(relation, rules.checks[i]!.name, row);
+    if (rules.checks[i]!.holds(context) !== false) continue;
+    complete?.(row);
+    refuseCheck(relation, rules.checks[i]!.name, row);
   }
 }
 

@@ -13,7 +13,13 @@ import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import type { TargetEntry } from '#nodes/primitives.ts';
 import { triggerQueue } from '#executor/triggers.ts';
-import { activeSnapshotSet, getActiveSnapshot, registerSnapshot, unregisterSnapshot } from '#transam/snapshot.ts';
+import {
+  activeSnapshotSet,
+  getActiveSnapshot,
+  registerSnapshot,
+  type Snapshot,
+  unregisterSnapshot,
+} from '#transam/snapshot.ts';
 import { getCurrentCommandId } from '#transam/xact.ts';
 
 export interface QueryDesc {
@@ -30,6 +36,10 @@ export interface QueryDesc {
   /** The last row was read. */
   atEnd: boolean;
   started: boolean;
+  /** Its events belong to the query around it, or there can be none. */
+  skipTriggers: boolean;
+  /** Rows to be changed must be visible to this one too (foreign keys' actions in REPEATABLE READ). */
+  crosscheck: Snapshot | null;
 }
 
 const columnLists = new WeakMap<PlannedStmt, readonly ResultColumn[]>();
@@ -71,6 +81,8 @@ export function createQueryDesc(
     processed: 0,
     atEnd: false,
     started: false,
+    skipTriggers: false,
+    crosscheck: null,
   };
 }
 
@@ -117,7 +129,9 @@ export function standardExecutorStart(query: QueryDesc): void {
   estate.snapshot = activeSnapshotSet() ? registerSnapshot(getActiveSnapshot()) : null;
   if (query.plan.commandType !== 'select' || query.plan.rowMarks.length > 0 || query.plan.hasModifyingCTE)
     estate.outputCid = getCurrentCommandId(true);
-  triggerQueue.beginQuery();
+  estate.crosscheck = query.crosscheck !== null ? registerSnapshot(query.crosscheck) : null;
+  if (query.plan.commandType === 'select' && !query.plan.hasModifyingCTE) query.skipTriggers = true;
+  if (!query.skipTriggers) triggerQueue.beginQuery();
   query.estate = estate;
   query.planState = initNode(query.plan.planTree, estate, FORWARD);
 }
@@ -169,7 +183,7 @@ function visibleColumns(plan: PlannedStmt): number[] {
 }
 
 export function standardExecutorFinish(query: QueryDesc): void {
-  triggerQueue.endQuery(query.estate!);
+  if (!query.skipTriggers) triggerQueue.endQuery(query.estate!);
   if (query.started) query.dest.finish();
 }
 
@@ -178,6 +192,7 @@ export function standardExecutorEnd(query: QueryDesc): void {
   if (estate === null) return;
   for (let i = estate.cleanups.length - 1; i >= 0; i--) estate.cleanups[i]!();
   if (estate.snapshot !== null) unregisterSnapshot(estate.snapshot);
+  if (estate.crosscheck !== null) unregisterSnapshot(estate.crosscheck);
   query.estate = null;
   query.planState = null;
 }
