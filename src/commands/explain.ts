@@ -201,6 +201,7 @@ export function explainOnePlan(
 ): string {
   const queryDesc: QueryDesc = createQueryDesc(plan, params, discardReceiver, options.analyze);
   const before = performance.now();
+  queryDesc.skipTriggers = !options.analyze;
   executorStart(queryDesc);
   if (options.analyze) {
     executorRun(queryDesc, 0);

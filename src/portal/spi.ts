@@ -119,7 +119,7 @@ function runStatement(
 const READ_ONLY_UTILITIES: ReadonlySet<string> = new Set(['SHOW', 'EXPLAIN', 'FETCH', 'MOVE']);
 
 /** Says in which statement an error arose; its position is one in that text, not in the client's. */
-function withContext<T>(text: string, work: () => T): T {
+export function withContext<T>(text: string, work: () => T): T {
   try {
     return work();
   } catch (caught) {

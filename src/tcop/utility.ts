@@ -25,6 +25,10 @@ import { closeCursor, declareCursor, fetchColumns, performFetch } from '#command
 import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#commands/prepare.ts';
 import { runTransactionStatement } from '#commands/transaction.ts';
 import { truncateStatement } from '#commands/truncate.ts';
+import { setConstraints } from '#commands/set-constraints.ts';
+import '#commands/ri-initial-check.ts';
+import '#commands/trigger-exec.ts';
+import '#commands/unique-recheck.ts';
 import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
 import { type BoundParams, type DestReceiver, discardReceiver, type ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
@@ -99,6 +103,7 @@ const COMMANDS: CommandTable = {
         completion: call.completion,
       }),
   },
+  ConstraintsSetStmt: { run: (stmt, call) => setConstraints(stmt, call.isTopLevel) },
   LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
   CreateStmt: { run: (stmt, call) => createTableStatement(stmt, call.sourceText), writes: true },
   IndexStmt: { run: (stmt, call) => createIndexStatement(stmt, call.sourceText, call.isTopLevel), writes: true },
