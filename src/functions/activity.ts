@@ -14,14 +14,16 @@ import { describeWaitEvent } from '#runtime/activity/wait-events.ts';
 import { mem } from '#shm/memory.ts';
 import { PgProc } from '#shm/proc-layout.ts';
 import { procAt } from '#shm/proc.ts';
-import { type BackendStatus, readBackendStatuses } from '#stats/backend-status.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import { type BackendStatus, PROGRESS_COMMAND, readBackendStatuses, readProgress } from '#stats/backend-status.ts';
 
 const CLIENT_BACKEND = 'client backend';
 const NOT_AVAILABLE = '<backend information not available>';
 const NO_PRIVILEGE = '<insufficient privilege>';
 const DISABLED = '<command string not enabled>';
 
-function mayLookAt(one: BackendStatus): boolean {
+function mayLookAt(one: { readonly userId: number }): boolean {
   const me = sessionIdentity.userOid;
   const readers = roleByName('pg_read_all_stats');
   if (readers !== undefined && hasPrivilegesOfRole(me, readers.oid)) return true;
@@ -100,6 +102,26 @@ function getActivity(pid: number | null): Datum[][] {
     .map(activityRow);
 }
 
+const PROGRESS_NAMES: Readonly<Record<string, (typeof PROGRESS_COMMAND)[keyof typeof PROGRESS_COMMAND]>> = {
+  VACUUM: PROGRESS_COMMAND.vacuum,
+  ANALYZE: PROGRESS_COMMAND.analyze,
+  CLUSTER: PROGRESS_COMMAND.cluster,
+  'CREATE INDEX': PROGRESS_COMMAND.createIndex,
+  BASEBACKUP: PROGRESS_COMMAND.basebackup,
+  COPY: PROGRESS_COMMAND.copy,
+};
+function getProgress(name: string): Datum[][] {
+  const command = PROGRESS_NAMES[name.toUpperCase()];
+  if (command === undefined) {
+    report('ERROR', { code: SQLSTATE.invalidParameterValue, message: `invalid command name: "${name}"` });
+  }
+  return readProgress(command).map((one) => {
+    const visible = mayLookAt(one);
+    const params = one.params.map((value): Datum => (visible ? value : null));
+    return [one.pid, oidOrNull(one.databaseId), visible ? one.target : null, ...params];
+  });
+}
+
 /** The ids of pg_stat_get_backend_idset(): 1 … n over the processes that exist now. */
 const byIndex = (id: number): BackendStatus | undefined => readBackendStatuses()[id - 1];
 
@@ -128,8 +150,7 @@ const textColumn =
 registerSetBuiltins({
   pg_stat_get_activity: (_info, pid: number | null) => rowIterator(getActivity(pid)),
   pg_stat_get_backend_idset: () => valueIterator(readBackendStatuses().map((_one, i) => i + 1)),
-  // Commands that report their progress are not there yet.
-  pg_stat_get_progress_info: () => rowIterator([]),
+  pg_stat_get_progress_info: (_info, command: string) => rowIterator(getProgress(command)),
 });
 registerBuiltins({
   pg_stat_get_backend_pid: publicColumn((one) => one.pid),

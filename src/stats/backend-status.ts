@@ -3,7 +3,7 @@
  *  B1. The owner makes changeCount odd, writes, makes it even again. A reader copies and accepts only if the count was
  *      even and did not move. Both sides use atomics for the count, which order the plain accesses between them.
  *  Counterpart: src/backend/utils/activity/backend_status.c */
-import { atomic32, bytes, bool8, cstring, f64, i32, struct, u32 } from '#base/struct.ts';
+import { array, atomic32, bytes, bool8, cstring, f64, i32, struct, u32 } from '#base/struct.ts';
 import { currentTimestamp } from '#platform/clock.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { onShmemExit } from '#runtime/exit-callbacks.ts';
@@ -26,7 +26,7 @@ export const BACKEND_STATES = [
 export type BackendState = (typeof BACKEND_STATES)[number];
 
 /** Times are TimestampTz as float64, 0 for “not yet”. */
-const Entry = struct('BackendStatus', 576, {
+const Entry = struct('BackendStatus', 704, {
   changeCount: atomic32(),
   pid: i32(),
   procNumber: i32(),
@@ -54,7 +54,9 @@ const Entry = struct('BackendStatus', 576, {
   pad1: bytes(8),
   databaseName: cstring(64),
   userName: cstring(64),
-  pad2: bytes(64),
+  /** Parameters of the command's progress, as float64: exact for every count of blocks, tuples or bytes. */
+  progressParams: array(20, 8),
+  pad2: bytes(32),
 });
 
 let entriesAt = -1;
@@ -278,4 +280,74 @@ export function readActivityOfPid(pid: number): string {
     return text.replace(/[^\x20-\x7e\n\t]/g, '?');
   }
   return '';
+}
+
+// ── progress of commands ─────────────────────────────────────────────────────────────────────────────────────────
+// Counterpart: src/backend/utils/activity/backend_progress.c
+
+/** ProgressCommandType. */
+export const PROGRESS_COMMAND = {
+  invalid: 0,
+  vacuum: 1,
+  analyze: 2,
+  cluster: 3,
+  createIndex: 4,
+  basebackup: 5,
+  copy: 6,
+} as const;
+export type ProgressCommand = (typeof PROGRESS_COMMAND)[keyof typeof PROGRESS_COMMAND];
+const PROGRESS_PARAMS = 20;
+const paramAt = (entry: number, i: number): number => Entry.progressParams.at(entry, i);
+
+export function pgstatProgressStartCommand(command: ProgressCommand, relid: number): void {
+  if (mine < 0 || !settings.track_activities) return;
+  beginWrite();
+  Entry.progressCommand.set(mem, mine, command);
+  Entry.progressTarget.set(mem, mine, relid);
+  for (let i = 0; i < PROGRESS_PARAMS; i++) mem.view.setFloat64(paramAt(mine, i), 0, true);
+  endWrite();
+}
+export function pgstatProgressUpdateParam(index: number, value: number): void {
+  if (mine < 0 || !settings.track_activities) return;
+  beginWrite();
+  mem.view.setFloat64(paramAt(mine, index), value, true);
+  endWrite();
+}
+export function pgstatProgressEndCommand(): void {
+  if (mine < 0 || Entry.progressCommand.get(mem, mine) === PROGRESS_COMMAND.invalid) return;
+  beginWrite();
+  Entry.progressCommand.set(mem, mine, PROGRESS_COMMAND.invalid);
+  Entry.progressTarget.set(mem, mine, 0);
+  endWrite();
+}
+
+export interface BackendProgress {
+  readonly pid: number;
+  readonly databaseId: number;
+  readonly userId: number;
+  readonly target: number;
+  readonly params: readonly number[];
+}
+/** All processes that run such a command. */
+export function readProgress(command: ProgressCommand): BackendProgress[] {
+  const all: BackendProgress[] = [];
+  for (let id = 1; id <= procSignalSlotCount(); id++) {
+    const at = entryAt(id);
+    for (;;) {
+      checkForInterrupts();
+      const before = Entry.changeCount.load(mem, at);
+      const isRunning = Entry.pid.get(mem, at) !== 0 && Entry.progressCommand.get(mem, at) === command;
+      const copy: BackendProgress = {
+        pid: Entry.pid.get(mem, at),
+        databaseId: Entry.databaseId.get(mem, at),
+        userId: Entry.userId.get(mem, at),
+        target: Entry.progressTarget.get(mem, at),
+        params: Array.from({ length: PROGRESS_PARAMS }, (_, i) => mem.view.getFloat64(paramAt(at, i), true)),
+      };
+      if ((before & 1) !== 0 || Entry.changeCount.load(mem, at) !== before) continue; // [B1]
+      if (isRunning) all.push(copy);
+      break;
+    }
+  }
+  return all;
 }

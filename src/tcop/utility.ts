@@ -32,13 +32,14 @@ import '#commands/unique-recheck.ts';
 import { setVariable, showColumns, showVariable } from '#commands/variable-set.ts';
 import { type BoundParams, type DestReceiver, discardReceiver, type ResultColumn } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
-import { type Body, bodyOf, isTag, type Tag, tagOf } from '#parser/ast.ts';
+import { type Body, bodyOf, type Tag, tagOf } from '#parser/ast.ts';
 import { RemoteReceiver } from '#portal/dest-remote.ts';
 import { commandTag, logClass, type QueryCompletion } from '#portal/command-tags.ts';
 import { type UtilityContext, utilityHooks } from '#portal/utility-hooks.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
+import { MAINTENANCE_COMMANDS } from '#tcop/maintenance-commands.ts';
 import { OBJECT_COMMANDS } from '#tcop/object-commands.ts';
 import { ROLE_COMMANDS } from '#tcop/role-commands.ts';
 import { preventInTransactionBlock } from '#transam/xact-block.ts';
@@ -110,6 +111,7 @@ const COMMANDS: CommandTable = {
   DropStmt: { run: dropStatement, writes: true },
   ...OBJECT_COMMANDS,
   ...ROLE_COMMANDS,
+  ...MAINTENANCE_COMMANDS,
   TruncateStmt: { run: truncateStatement, writes: true },
   AlterTableStmt: { run: (stmt, call) => alterTableStatement(stmt, call.sourceText), writes: true },
   RenameStmt: {
@@ -152,7 +154,6 @@ const OUTSIDE_BLOCKS: ReadonlySet<Tag> = new Set<Tag>([
   'CreateTableSpaceStmt',
   'DropTableSpaceStmt',
 ]);
-const isVacuum = (node: Node): boolean => isTag(node, 'VacuumStmt') && node.VacuumStmt.is_vacuumcmd === true;
 
 const refuseReadOnly = (command: string): never =>
   report('ERROR', {
@@ -162,7 +163,7 @@ const refuseReadOnly = (command: string): never =>
 
 function notSupported(node: Node, isTopLevel: boolean): never {
   const command = commandTag(node);
-  if (OUTSIDE_BLOCKS.has(tagOf(node)) || isVacuum(node)) preventInTransactionBlock(isTopLevel, command);
+  if (OUTSIDE_BLOCKS.has(tagOf(node))) preventInTransactionBlock(isTopLevel, command);
   if (settings.transaction_read_only && logClass(node) !== 'all') refuseReadOnly(command);
   return report('ERROR', { code: SQLSTATE.featureNotSupported, message: `${command} is not supported yet` });
 }
