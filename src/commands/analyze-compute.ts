@@ -79,7 +79,6 @@ function estimateDistinct(
   once: number,
   repeated: number,
   isComplete: boolean,
-  sampled: number,
   nonNull: number,
   totalRows: number,
   nullFraction: number,
@@ -185,7 +184,7 @@ function basics(got: Collected, order: ColumnOrder, sampleRows: number): ColumnR
     };
   }
   if (got.nulls === 0) return null;
-  return { nullFraction: 1, width: order.length < 0 ? 0 : order.length, distinct: 0, slots: [] };
+  return { nullFraction: 1, width: Math.max(order.length, 0), distinct: 0, slots: [] };
 }
 
 /** What can be said of every type. */
@@ -228,7 +227,6 @@ export function computeScalarStats(sample: ColumnSample, order: ColumnOrder, tot
     distinct - repeated + got.tooWide,
     repeated,
     isComplete,
-    sample.count,
     sample.count - got.nulls,
     totalRows,
     result.nullFraction,
@@ -347,7 +345,6 @@ export function computeDistinctStats(sample: ColumnSample, order: ColumnOrder, t
     got.nonNulls - sum,
     repeated,
     isWhole && repeated === track.length,
-    sample.count,
     sample.count - got.nulls,
     totalRows,
     result.nullFraction,
