@@ -143,6 +143,8 @@ class CopyFrom {
       if (this.#request.options.format === 'binary') this.#readBinary();
       else this.#readLines();
       this.#flush();
+      // What triggers say from here on is about the statement, no longer about a line.
+      this.#position.line = 0;
       this.#triggers?.afterStatement('insert', []);
       triggerQueue.endQuery(this.#estate);
     } catch (caught) {
