@@ -36,6 +36,8 @@ export function checkRelationOwner(relid: Oid, kindWord?: string): void {
   if (!ownsObject(row.relowner)) mustBeOwner(kindWord ?? RELKIND_WORD[row.relkind] ?? 'relation', row.relname);
 }
 
+const READ_ALL_DATA = 6181 as Oid;
+const WRITE_ALL_DATA = 6182 as Oid;
 /** Has the user this right on the schema (USAGE, CREATE)? The session's own temporary schema goes by the database. */
 export function mayUseNamespace(
   namespace: Oid,
@@ -53,7 +55,9 @@ export function mayUseNamespace(
       hasRight({ letter: 'd', owner: database.datdba, acl: database.datacl }, role, RIGHTS.TEMPORARY, false)
     );
   }
-  return hasRight({ letter: 'n', owner: row.nspowner, acl: row.nspacl }, role, RIGHTS[right], false);
+  if (hasRight({ letter: 'n', owner: row.nspowner, acl: row.nspacl }, role, RIGHTS[right], false)) return true;
+  // Who may read or write all data gets at it.
+  return right === 'USAGE' && [READ_ALL_DATA, WRITE_ALL_DATA].some((all) => hasPrivilegesOfRole(role, all));
 }
 export function checkNamespaceRight(namespace: Oid, right: 'USAGE' | 'CREATE'): void {
   if (!mayUseNamespace(namespace, right)) {

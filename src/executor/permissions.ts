@@ -7,7 +7,7 @@ import { hasRight } from '#catalog/acl.ts';
 import { checkRangeTablePermissions } from '#catalog/acl-check.ts';
 import type { ProcRow } from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
-import { ACL_SELECT, type RangeTblEntry } from '#nodes/parse-nodes.ts';
+import type { RangeTblEntry } from '#nodes/parse-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -19,8 +19,7 @@ const guardedRelations = new WeakMap<PlannedStmt, readonly RangeTblEntry[]>();
 export function checkRelationPermissions(stmt: PlannedStmt): void {
   let relations = guardedRelations.get(stmt);
   if (relations === undefined) {
-    relations =
-      stmt.rtable.length === 0 ? NOTHING : stmt.rtable.filter((rte) => (rte.requiredPerms & ACL_SELECT) !== 0);
+    relations = stmt.rtable.length === 0 ? NOTHING : stmt.rtable.filter((rte) => rte.requiredPerms !== 0);
     guardedRelations.set(stmt, relations);
   }
   if (relations.length > 0) checkRangeTablePermissions(relations);

@@ -1,5 +1,6 @@
 /** role-commands.ts — utility commands on what all databases share: roles, privileges, databases, tablespaces.
  *  Part of the table of tcop/utility.ts. */
+import { grantStatement } from '#commands/grant.ts';
 import { grantRoles } from '#commands/role-membership.ts';
 import { alterDatabaseSet, alterRoleSet } from '#commands/role-settings.ts';
 import { alterRole, createRole, dropRoles } from '#commands/role.ts';
@@ -11,5 +12,6 @@ export const ROLE_COMMANDS: CommandTable = {
   AlterRoleSetStmt: { run: alterRoleSet, writes: true },
   DropRoleStmt: { run: dropRoles, writes: true },
   GrantRoleStmt: { run: grantRoles, writes: true },
+  GrantStmt: { run: grantStatement, writes: true },
   AlterDatabaseSetStmt: { run: alterDatabaseSet, writes: true },
 };
