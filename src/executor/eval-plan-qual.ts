@@ -6,7 +6,7 @@
  *  Counterpart: EvalPlanQual() of src/backend/executor/execMain.c */
 import { heapDeform } from '#access/common/heap-tuple.ts';
 import { heapFetch, newHeapFetchResult, releaseHeapFetch } from '#access/heap/heap-fetch.ts';
-import { heapLockLatestTuple } from '#access/heap/heap-lock.ts';
+import { heapLockLatestTuple, heapLockTuple } from '#access/heap/heap-lock.ts';
 import type { LockTupleMode, LockWaitPolicy, TMResult } from '#access/heap/heap-types.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
 import type { Datum, RecordDatum, Tid } from '#adt/datum.ts';
@@ -94,9 +94,10 @@ export class EvalPlanQual {
     if (value === null) return { row: null, tuple: null, given: false };
     if (mark.markType === 'copy') return { row: (value as RecordDatum).values.slice(), tuple: null, given: false };
     const relation = this.#parent.relation(mark.rti);
-    const row = fetchRow(relation, tidOfDatum(value));
+    const tid = tidOfDatum(value);
+    const row = fetchRow(relation, tid);
     if (row === null) throw new Error('failed to fetch tuple for EvalPlanQual recheck');
-    return { row, tuple: null, given: false };
+    return { row, tuple: { tupleAt: 0, tid }, given: false };
   }
 
   end(): void {
@@ -139,7 +140,8 @@ export function fetchRow(relation: Relation, tid: ItemPointer): Row | null {
   return row;
 }
 
-/** Locks the newest version of a row and reads it. `result` is 'ok' if there is one. */
+/** Locks a row's version and reads it; `result` is 'ok' if it is there. With `findLast` the newest version is meant, else a
+ *  version that was replaced is 'updated'. `followUpdates` locks versions that are still being made, too. */
 export function lockVersion(
   estate: EState,
   rti: number,
@@ -147,11 +149,14 @@ export function lockVersion(
   mode: LockTupleMode,
   wait: LockWaitPolicy,
   space: Workspace | null = null,
+  findLast = !isolationUsesXactSnapshot(),
+  followUpdates = false,
 ): { result: TMResult; version: RowVersion | null } {
   const relation = estate.relation(rti);
   const out = newHeapFetchResult();
-  const followUpdates = !isolationUsesXactSnapshot();
-  const result = heapLockLatestTuple(relation, tid, estate.outputCid, mode, wait, followUpdates, out);
+  const result = findLast
+    ? heapLockLatestTuple(relation, tid, estate.outputCid, mode, wait, followUpdates, out)
+    : heapLockTuple(relation, tid, estate.outputCid, mode, wait, followUpdates, out);
   if (result !== 'ok') {
     releaseHeapFetch(out);
     return { result, version: null };

@@ -9,6 +9,7 @@ import { EvalPlanQual, lockVersion, type RowVersion, tidOfDatum } from '#executo
 import { refuseConcurrent } from '#executor/modify-row.ts';
 import { PlanState } from '#executor/plan-state.ts';
 import type { LockRows, PlanRowMark } from '#nodes/plan-nodes.ts';
+import { isolationUsesXactSnapshot } from '#transam/snapshot.ts';
 
 const locks = (mark: PlanRowMark): boolean => mark.markType !== 'reference' && mark.markType !== 'copy';
 
@@ -47,6 +48,9 @@ export class LockRowsState extends PlanState<LockRows> {
         tid,
         mark.markType as LockTupleMode,
         mark.waitPolicy,
+        null,
+        !isolationUsesXactSnapshot(),
+        true,
       );
       switch (result) {
         case 'ok':

@@ -4,7 +4,7 @@
  *  until the heap's tuple is formed; the tuple lives in the node's workspace and is forgotten with the next row.
  *  Counterpart: src/backend/executor/nodeModifyTable.c */
 import { heapDeform, heapFormTuple, heapModifyTuple, heapTupleLength } from '#access/common/heap-tuple.ts';
-import { SPEC_TOKEN_OFFSET, setTupleCtid } from '#access/common/heap-tuple-layout.ts';
+import { SPEC_TOKEN_OFFSET, setTupleCtid, tupleXmin } from '#access/common/heap-tuple-layout.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
 import { heapDelete } from '#access/heap/heap-delete.ts';
 import { heapFetch, newHeapFetchResult, releaseHeapFetch } from '#access/heap/heap-fetch.ts';
@@ -28,7 +28,8 @@ import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { checkForInterrupts } from '#runtime/interrupts.ts';
 import { Workspace } from '#shm/private-memory.ts';
-import { isolationUsesXactSnapshot } from '#transam/snapshot.ts';
+import { isolationUsesXactSnapshot, SNAPSHOT_ANY } from '#transam/snapshot.ts';
+import { transactionIdIsCurrentTransactionId } from '#transam/xact-stack.ts';
 import { getCurrentTransactionId } from '#transam/xact.ts';
 import { speculativeInsertionLockAcquire, speculativeInsertionLockRelease } from '#transam/xact-wait.ts';
 
@@ -192,9 +193,14 @@ export class ModifyTableState extends PlanState<ModifyTable> {
   #checkConflictVisible(tid: ItemPointer): void {
     if (!isolationUsesXactSnapshot()) return;
     const found = newHeapFetchResult();
-    const visible = heapFetch(this.#relation, this.estate.snapshot!, tid, false, found);
+    const isVisible = heapFetch(this.#relation, this.estate.snapshot!, tid, false, found);
     releaseHeapFetch(found);
-    if (!visible) refuseConcurrent('update');
+    if (isVisible) return;
+    // Of this command's own rows, and only of those, it may take notice.
+    const isThere = heapFetch(this.#relation, SNAPSHOT_ANY, tid, false, found);
+    const isOwn = isThere && transactionIdIsCurrentTransactionId(tupleXmin(found.tupleAt));
+    releaseHeapFetch(found);
+    if (!isOwn) refuseConcurrent('update');
   }
 
   #onConflictUpdate(tid: ItemPointer, excluded: Row, planRow: Row): Row | null | 'retry' {
@@ -206,6 +212,7 @@ export class ModifyTableState extends PlanState<ModifyTable> {
       this.#updateLockMode(plan.onConflictCols),
       'block',
       this.#workspace,
+      false,
     );
     switch (result) {
       case 'ok':

@@ -6,13 +6,14 @@
  *  Counterpart: src/backend/executor/execMain.c */
 import { EState, type Row } from '#executor/estate.ts';
 import { initNode, makeSubPlanRunner } from '#executor/exec-procnode.ts';
-import { checkRelationPermissions } from '#executor/permissions.ts';
+import { checkReadOnly, checkRelationPermissions } from '#executor/permissions.ts';
 import { FORWARD, type PlanState } from '#executor/plan-state.ts';
 import type { BoundParams, DestReceiver, ResultColumn } from '#nodes/exec-nodes.ts';
 import { exprType, exprTypmod } from '#nodes/node-funcs.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import type { TargetEntry } from '#nodes/primitives.ts';
 import { triggerQueue } from '#executor/triggers.ts';
+import { settings } from '#runtime/guc/guc.ts';
 import {
   activeSnapshotSet,
   getActiveSnapshot,
@@ -122,6 +123,8 @@ export function executorEnd(query: QueryDesc): void {
 }
 
 export function standardExecutorStart(query: QueryDesc): void {
+  // A plain EXPLAIN, which is the one that fires no triggers, changes nothing.
+  if (settings.transaction_read_only && !query.skipTriggers) checkReadOnly(query.plan);
   checkRelationPermissions(query.plan);
   const estate = new EState(query.plan, query.params, query.instrument);
   estate.makeSubPlan = (planId) => makeSubPlanRunner(estate, planId);

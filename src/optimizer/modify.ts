@@ -6,13 +6,14 @@
 import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { attributes, classRow, typeRow } from '#catalog/syscache.ts';
-import { implicitAnd, makeConst, makeTargetEntry, makeVar } from '#nodes/node-funcs.ts';
+import { equal, implicitAnd, makeConst, makeTargetEntry, makeVar } from '#nodes/node-funcs.ts';
 import type { Query, RangeTblEntry } from '#nodes/parse-nodes.ts';
 import type { ModifyTable, Plan, PlanRowMark } from '#nodes/plan-nodes.ts';
 import type { Expr, FromNode, TargetEntry } from '#nodes/primitives.ts';
 import { inferArbiterIndexes } from '#optimizer/arbiter-indexes.ts';
 import { baseFields } from '#optimizer/plan-make.ts';
 import type { PlannerInfo } from '#optimizer/planner-info.ts';
+import { pullVars } from '#optimizer/volatility.ts';
 import { coerceToDomain } from '#parser/coerce.ts';
 
 const INVALID = 0 as Oid;
@@ -116,6 +117,11 @@ function identify(root: PlannerInfo, given: TargetEntry[]): void {
       mark.junkColumn = append(makeVar(rti, 0, TYPE.record, -1, INVALID), `wholerow${rti}`);
     }
     root.rowMarks.push(mark);
+  }
+  // What RETURNING takes from the other relations comes up with the row.
+  for (const found of query.returningList.flatMap((entry) => pullVars(entry.expr))) {
+    if (found.varno === query.resultRelation) continue;
+    if (!targets.some((entry) => equal(entry.expr, found))) append(found, '');
   }
   root.query = { ...query, targetList: targets };
 }

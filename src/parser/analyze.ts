@@ -10,6 +10,7 @@ import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { exprLocation, exprType } from '#nodes/node-funcs.ts';
 import {
+  ACL_UPDATE,
   type CommonTableExpr,
   makeQuery,
   noPrivileges,
@@ -566,13 +567,20 @@ function lockingClause(p: ParseState, query: Query, locking: LockingClause, push
   if (query.hasTargetSRFs) refuse('set-returning functions in the target list');
   const mark = (rti: number): void => {
     query.hasForUpdate = true;
-    query.rowMarks.push({
-      kind: 'RowMarkClause',
-      rti,
-      strength: STRENGTHS[locking.strength!]!,
-      waitPolicy: WAITS[locking.waitPolicy!] ?? 'block',
-      pushedDown,
-    });
+    p.rtable[rti - 1]!.requiredPerms |= ACL_UPDATE;
+    const strength = STRENGTHS[locking.strength!]!;
+    const waitPolicy = WAITS[locking.waitPolicy!] ?? 'block';
+    // Of several clauses about one relation the strongest lock counts; NOWAIT is stronger than SKIP LOCKED than waiting.
+    const known = query.rowMarks.find((one) => one.rti === rti);
+    if (known === undefined) {
+      query.rowMarks.push({ kind: 'RowMarkClause', rti, strength, waitPolicy, pushedDown });
+      return;
+    }
+    const order = Object.values(STRENGTHS);
+    if (order.indexOf(strength) > order.indexOf(known.strength)) known.strength = strength;
+    const policies = Object.values(WAITS);
+    if (policies.indexOf(waitPolicy) > policies.indexOf(known.waitPolicy)) known.waitPolicy = waitPolicy;
+    known.pushedDown &&= pushedDown;
   };
   const named = (locking.lockedRels ?? []).map((n) => bodyOf(n, 'RangeVar'));
   if (named.length === 0) {
