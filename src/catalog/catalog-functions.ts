@@ -13,6 +13,7 @@ import {
 } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
 import { KEYWORDS } from '#catalog/data/keywords.generated.ts';
+import { ruleText, storedExprText, userViewText } from '#catalog/deparse.ts';
 import { encodingName, encodingNumber, ENCODINGS } from '#catalog/encodings.ts';
 import { formatTypeExtended } from '#catalog/format-type.ts';
 import {
@@ -32,12 +33,16 @@ import {
   typeIsVisible,
 } from '#catalog/namespace.ts';
 import { FIRST_NORMAL_OID, TYPE } from '#catalog/oids.ts';
-import { quoteIdentifier } from '#catalog/quote.ts';
+import { objectAddress } from '#catalog/object-address.ts';
+import { objectDescription } from '#catalog/object-description.ts';
+import { ownedSequences } from '#catalog/pg-depend.ts';
+import { quoteIdentifier, quoteQualified } from '#catalog/quote.ts';
 import { findRelationByText } from '#catalog/reg-types.ts';
 import { roleByOid } from '#catalog/roles.ts';
 import { store } from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import {
+  attributes,
   classRow,
   collationRow,
   databaseRow,
@@ -76,9 +81,24 @@ function visibleBy<T>(row: (oid: Oid) => T | undefined, namespace: (row: T) => O
 const viewText = (oid: Oid, pretty: boolean): string | null => {
   const row = classRow(oid);
   if (row === undefined) return null;
-  if (row.relkind !== 'v') return 'Not a view';
-  return (pretty ? prettyViewDefinition(oid) : viewDefinition(oid)) ?? null;
+  if (row.relkind !== 'v' && row.relkind !== 'm') return 'Not a view';
+  return (pretty ? prettyViewDefinition(oid) : viewDefinition(oid)) ?? userViewText(oid, pretty) ?? 'Not a view';
 };
+
+/** The sequence of a serial or identity column, with its schema. */
+function serialSequence(table: string, column: string): string | null {
+  const relid = findRelationByText(table);
+  const attnum = attributes(relid).find((row) => row.attname === column && !row.attisdropped)?.attnum;
+  if (attnum === undefined) {
+    return report('ERROR', {
+      code: SQLSTATE.undefinedColumn,
+      message: `column "${column}" of relation "${classRow(relid)?.relname ?? ''}" does not exist`,
+    });
+  }
+  const [sequence] = ownedSequences(relid, attnum);
+  const row = sequence === undefined ? undefined : classRow(sequence);
+  return row === undefined ? null : quoteQualified(namespaceRow(row.relnamespace)?.nspname ?? '', row.relname);
+}
 
 /** The collation of pg_collation_for's argument. */
 function collationFor(info: CallInfo, _value: Datum): Datum {
@@ -177,13 +197,14 @@ registerBuiltins({
   pg_get_function_sqlbody: (oid: Oid) => sqlFunctionBody(oid) ?? null,
   pg_get_indexdef: (oid: Oid) => indexDefinition(oid, 0, false),
   pg_get_indexdef_ext: (oid: Oid, column: number, pretty: boolean) => indexDefinition(oid, column, pretty),
-  pg_get_constraintdef: constraintDefinition,
-  pg_get_constraintdef_ext: (oid: Oid, _pretty: boolean) => constraintDefinition(oid),
-  // No catalog row holds an expression, rule, trigger, partition or statistics object.
-  pg_get_expr: nothing,
-  pg_get_expr_ext: nothing,
-  pg_get_ruledef: nothing,
-  pg_get_ruledef_ext: nothing,
+  pg_get_constraintdef: (oid: Oid) => constraintDefinition(oid),
+  pg_get_constraintdef_ext: (oid: Oid, pretty: boolean) => constraintDefinition(oid, pretty),
+  pg_get_expr: (text: string, relid: Oid) => storedExprText(text, relid, false),
+  pg_get_expr_ext: (text: string, relid: Oid, pretty: boolean) => storedExprText(text, relid, pretty),
+  pg_get_ruledef: (oid: Oid) => ruleText(oid, false),
+  pg_get_ruledef_ext: (oid: Oid, pretty: boolean) => ruleText(oid, pretty),
+  pg_describe_object: (classId: Oid, objectId: Oid, subId: number) =>
+    classId === 0 && objectId === 0 ? null : objectDescription(objectAddress(classId, objectId, subId)),
   pg_get_triggerdef: nothing,
   pg_get_triggerdef_ext: nothing,
   pg_get_partkeydef: nothing,
@@ -191,7 +212,7 @@ registerBuiltins({
   pg_get_statisticsobjdef: nothing,
   pg_get_statisticsobjdef_columns: nothing,
   pg_get_statisticsobjdef_expressions: nothing,
-  pg_get_serial_sequence: nothing,
+  pg_get_serial_sequence: serialSequence,
   pg_get_replica_identity_index: nothing,
 
   // properties

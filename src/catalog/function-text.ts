@@ -1,6 +1,7 @@
 /** function-text.ts — functions, indexes and constraints as SQL writes them.
  *  Counterpart: src/backend/utils/adt/ruleutils.c (pg_get_function_arguments, pg_get_indexdef …) */
 import type { Oid } from '#base/ids.ts';
+import { deparseStoredExpr, storedExprText } from '#catalog/deparse.ts';
 import { formatType } from '#catalog/format-type.ts';
 import { relationIsVisible, searchPath } from '#catalog/namespace.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '#catalog/quote.ts';
@@ -22,7 +23,10 @@ import {
   procRow,
   sqlFunctionBody,
 } from '#catalog/syscache.ts';
-import { showProc } from '#catalog/reg-types.ts';
+import { showProc, showRelation } from '#catalog/reg-types.ts';
+import { exprCollation, exprType } from '#nodes/node-funcs.ts';
+import { stringToNode } from '#nodes/node-text.ts';
+import type { Expr } from '#nodes/primitives.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 
@@ -94,8 +98,18 @@ export function indexDefinition(oid: Oid, column: number, pretty: boolean): stri
   const columns = attributes(index.indrelid);
   const keys: string[] = [];
   const included: string[] = [];
+  const expressions = index.indexprs === null ? [] : (stringToNode(index.indexprs) as Expr[]);
+  let nextExpression = 0;
   index.indkey.forEach((attnum, i) => {
+    const expression = attnum === 0 ? expressions[nextExpression++]! : null;
     if (column !== 0 && column !== i + 1) return;
+    if (expression !== null) {
+      const plain = deparseStoredExpr(expression, index.indrelid, pretty);
+      let text = looksLikeFunction(expression) ? plain : `(${plain})`;
+      if (column === 0) text += keyOptions(index, i, exprType(expression), exprCollation(expression));
+      keys.push(text);
+      return;
+    }
     const attribute = columns[attnum - 1]!;
     let text = quoteIdentifier(attribute.attname);
     if (i >= index.indnkeyatts) {
@@ -112,8 +126,23 @@ export function indexDefinition(oid: Oid, column: number, pretty: boolean): stri
     heap.relname,
   );
   const include = included.length > 0 ? ` INCLUDE (${included.join(', ')})` : '';
-  return `CREATE ${index.indisunique ? 'UNIQUE ' : ''}INDEX ${quoteIdentifier(relation.relname)} ON ${table} USING ${am} (${keys.join(', ')})${include}`;
+  const distinct = index.indnullsnotdistinct ? ' NULLS NOT DISTINCT' : '';
+  const options = (relation.reloptions ?? []).map(optionText).join(', ');
+  const storage = options === '' ? '' : ` WITH (${options})`;
+  const predicate =
+    index.indpred === null ? '' : ` WHERE ${storedExprText(index.indpred, index.indrelid, pretty) ?? ''}`;
+  return `CREATE ${index.indisunique ? 'UNIQUE ' : ''}INDEX ${quoteIdentifier(relation.relname)} ON ${table} USING ${am} (${keys.join(', ')})${include}${distinct}${storage}${predicate}`;
 }
+const optionText = (option: string): string => {
+  const at = option.indexOf('=');
+  const value = option.slice(at + 1);
+  return `${quoteIdentifier(option.slice(0, at))}=${quoteIdentifier(value) === value ? value : quoteLiteral(value)}`;
+};
+/** looks_like_function(): needs no parentheses in an index definition. */
+const looksLikeFunction = (expr: Expr): boolean =>
+  expr.kind === 'FuncExpr'
+    ? expr.funcformat === 'explicit_call' || expr.funcformat === 'sql_syntax'
+    : ['CoalesceExpr', 'MinMaxExpr', 'NullIfExpr', 'SQLValueFunction', 'XmlExpr'].includes(expr.kind);
 
 function keyOptions(index: NonNullable<ReturnType<typeof indexRow>>, i: number, type: Oid, collation: Oid): string {
   let out = '';
@@ -132,14 +161,52 @@ function keyOptions(index: NonNullable<ReturnType<typeof indexRow>>, i: number, 
   return out;
 }
 
-export function constraintDefinition(oid: Oid): string | null {
+const ACTIONS: Readonly<Record<string, string>> = { r: 'RESTRICT', c: 'CASCADE', n: 'SET NULL', d: 'SET DEFAULT' };
+/** The constraint as in CREATE TABLE, without its name. */
+export function constraintDefinition(oid: Oid, pretty = false): string | null {
   const c = constraintRow(oid);
   if (c === undefined) return null;
-  if (c.contypid !== 0) return domainConstraintText(oid) ?? null;
-  const names = (c.conkey ?? []).map((n) => quoteIdentifier(attributes(c.conrelid)[n - 1]?.attname ?? ''));
-  const kind = c.contype === 'p' ? 'PRIMARY KEY' : 'UNIQUE';
-  const deferral = `${c.condeferrable ? ' DEFERRABLE' : ''}${c.condeferred ? ' INITIALLY DEFERRED' : ''}`;
-  return `${kind} (${names.join(', ')})${deferral}`;
+  const columnsOf = (relid: Oid, numbers: readonly number[] | null): string =>
+    (numbers ?? []).map((n) => quoteIdentifier(attributes(relid)[n - 1]?.attname ?? '')).join(', ');
+  let out: string;
+  switch (c.contype) {
+    case 'f': {
+      const match = c.confmatchtype === 'f' ? ' MATCH FULL' : c.confmatchtype === 'p' ? ' MATCH PARTIAL' : '';
+      const target = `${showRelation(c.confrelid)}(${columnsOf(c.confrelid, c.confkey)})`;
+      out = `FOREIGN KEY (${columnsOf(c.conrelid, c.conkey)}) REFERENCES ${target}${match}`;
+      if (ACTIONS[c.confupdtype] !== undefined) out += ` ON UPDATE ${ACTIONS[c.confupdtype]}`;
+      if (ACTIONS[c.confdeltype] !== undefined) out += ` ON DELETE ${ACTIONS[c.confdeltype]}`;
+      if (c.confdelsetcols !== null) out += ` (${columnsOf(c.conrelid, c.confdelsetcols)})`;
+      break;
+    }
+    case 'p':
+    case 'u': {
+      const index = indexRow(c.conindid);
+      const distinct = index?.indnullsnotdistinct === true ? ' NULLS NOT DISTINCT' : '';
+      out = `${c.contype === 'p' ? 'PRIMARY KEY' : `UNIQUE${distinct}`} (${columnsOf(c.conrelid, c.conkey)})`;
+      const included = index === undefined ? [] : index.indkey.slice(index.indnkeyatts);
+      if (included.length > 0) out += ` INCLUDE (${columnsOf(c.conrelid, included)})`;
+      break;
+    }
+    case 'c': {
+      const known = c.contypid === 0 ? undefined : domainConstraintText(oid);
+      if (known !== undefined) return known;
+      out = `CHECK (${storedExprText(c.conbin ?? '', c.conrelid, pretty) ?? ''})${c.connoinherit ? ' NO INHERIT' : ''}`;
+      break;
+    }
+    case 't':
+      out = 'TRIGGER';
+      break;
+    default:
+      return report('ERROR', {
+        code: SQLSTATE.featureNotSupported,
+        message: `showing a constraint of type "${c.contype}" is not supported yet`,
+      });
+  }
+  if (c.condeferrable) out += ' DEFERRABLE';
+  if (c.condeferred) out += ' INITIALLY DEFERRED';
+  if (!c.convalidated) out += ' NOT VALID';
+  return out;
 }
 
 const VOLATILITY: Readonly<Record<string, string>> = { i: ' IMMUTABLE', s: ' STABLE', v: '' };

@@ -228,7 +228,7 @@ function find(type: ObjectType, object: Node | undefined, mode: LockMode, missin
       const attnum = attributes(relid).find((a) => a.attname === column && !a.attisdropped)?.attnum ?? 0;
       if (attnum !== 0) return address(RELATION.pgClass, relid, attnum);
       if (missingOk) return null;
-      const table = classRow(relid)!.relname;
+      const table = names.slice(0, -1).join('.');
       return fail(SQLSTATE.undefinedColumn, `column "${column}" of relation "${table}" does not exist`);
     }
     case 'OBJECT_TABCONSTRAINT':
