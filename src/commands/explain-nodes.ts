@@ -70,6 +70,8 @@ function childrenOf(plan: Plan): Child[] {
   if (plan.kind === 'Append') out.push(...plan.appendplans.map((child) => ({ plan: child, relationship: 'Member' })));
   if (plan.kind === 'MergeAppend')
     out.push(...plan.mergeplans.map((child) => ({ plan: child, relationship: 'Member' })));
+  if (plan.kind === 'BitmapAnd' || plan.kind === 'BitmapOr')
+    out.push(...plan.bitmapplans.map((child) => ({ plan: child, relationship: 'Member' })));
   if (plan.kind === 'SubqueryScan') out.push({ plan: plan.subplan, relationship: 'Subquery' });
   return out;
 }
@@ -99,6 +101,8 @@ function titles(plan: Plan): { text: string; type: string } {
     case 'WindowAgg':
     case 'Unique':
     case 'Limit':
+    case 'BitmapAnd':
+    case 'BitmapOr':
     case 'Hash':
     case 'LockRows':
     case 'Memoize':
@@ -316,6 +320,11 @@ function describeProperties(plan: Plan, ancestors: readonly Ancestor[], job: Job
     case 'BitmapIndexScan':
       qual('Index Cond', plan.indexqualorig, scan);
       break;
+    case 'BitmapHeapScan':
+      qual('Recheck Cond', plan.bitmapqualorig, scan);
+      qual('Filter', plan.qual, scan);
+      removed('Rows Removed by Filter', counters?.filtered, plan.qual);
+      break;
     case 'TidScan':
       qual('TID Cond', plan.tidquals, scan);
       qual('Filter', plan.qual, scan);
@@ -335,6 +344,9 @@ function describeProperties(plan: Plan, ancestors: readonly Ancestor[], job: Job
     case 'NestLoop':
     case 'HashJoin':
     case 'MergeJoin':
+      if (options.verbose || options.format !== 'text') {
+        if (plan.innerUnique || options.format !== 'text') out.push({ label: 'Inner Unique', value: plan.innerUnique });
+      }
       if (plan.kind === 'HashJoin') qual('Hash Cond', plan.hashclauses, upper);
       if (plan.kind === 'MergeJoin') qual('Merge Cond', plan.mergeclauses, upper);
       qual('Join Filter', plan.joinqual, upper);

@@ -17,7 +17,7 @@ export interface ExplainOptions {
 }
 export interface Property {
   readonly label: string;
-  readonly value: string | number | readonly string[];
+  readonly value: string | number | boolean | readonly string[];
 }
 export interface ExplainNode {
   /** "InitPlan 1 (returns $0)", "CTE t", "SubPlan 2". */

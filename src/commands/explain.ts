@@ -25,8 +25,16 @@ import { fetchPreparedStatement } from '#portal/prepared.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { rewriteQuery } from '#rewrite/rewrite.ts';
+import {
+  getActiveSnapshot,
+  popActiveSnapshot,
+  pushCopiedSnapshot,
+  updateActiveSnapshotCommandId,
+} from '#transam/snapshot.ts';
+import { commandCounterIncrement } from '#transam/xact.ts';
 import type { Node } from '@pgsql/types';
 
+const OPTIMIZABLE: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 const FORMATS = ['text', 'xml', 'json', 'yaml'] as const;
 
 function booleanOption(name: string, value: Node | undefined): boolean {
@@ -123,7 +131,7 @@ export function explainQuery(
   const options = explainOptions(stmt);
   const node = stmt.query!;
   const columns = explainColumns(stmt);
-  const output = isTag(node, 'SelectStmt')
+  const output = OPTIMIZABLE.has(tagOf(node))
     ? explainSelect(node, text, params, options)
     : isTag(node, 'ExecuteStmt')
       ? explainExecute(bodyOf(node, 'ExecuteStmt'), text, params, options)
@@ -160,13 +168,6 @@ function explainExecute(
 }
 
 function explainUtility(node: Node, options: ExplainOptions): string {
-  const tag = tagOf(node);
-  if (tag === 'InsertStmt' || tag === 'UpdateStmt' || tag === 'DeleteStmt' || tag === 'MergeStmt') {
-    report('ERROR', {
-      code: SQLSTATE.featureNotSupported,
-      message: `${tag.replace('Stmt', '').toUpperCase()} is not supported`,
-    });
-  }
   if (options.format === 'json') return '[\n  "Utility statements have no plan structure"\n]';
   return 'Utility statements have no plan structure\n';
 }
@@ -202,6 +203,9 @@ export function explainOnePlan(
   const queryDesc: QueryDesc = createQueryDesc(plan, params, discardReceiver, options.analyze);
   const before = performance.now();
   queryDesc.skipTriggers = !options.analyze;
+  // What the statement does must not be seen by those before it, nor change the caller's snapshot.
+  pushCopiedSnapshot(getActiveSnapshot());
+  updateActiveSnapshotCommandId();
   executorStart(queryDesc);
   if (options.analyze) {
     executorRun(queryDesc, 0);
@@ -209,6 +213,8 @@ export function explainOnePlan(
   }
   const root = describePlan(queryDesc, options);
   executorEnd(queryDesc);
+  popActiveSnapshot();
+  if (options.analyze) commandCounterIncrement();
   const executionTime = performance.now() - before;
   const summary: [string, number][] = [];
   if (options.summary && planningTime !== null) summary.push(['Planning Time', planningTime]);

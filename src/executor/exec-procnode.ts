@@ -4,6 +4,13 @@ import type { EState, Instrumentation, Row, SubPlanRunner } from '#executor/esta
 import { AggState } from '#executor/node-agg.ts';
 import { AppendState, MergeAppendState, RecursiveUnionState, SetOpState } from '#executor/node-append.ts';
 import { GroupState } from '#executor/node-group.ts';
+import {
+  BitmapAndState,
+  BitmapHeapScanState,
+  BitmapIndexScanState,
+  BitmapOrState,
+  type BitmapState,
+} from '#executor/node-bitmap-scan.ts';
 import { IndexOnlyScanState, IndexScanState } from '#executor/node-index-scan.ts';
 import { HashJoinState, HashState, MergeJoinState, NestLoopState } from '#executor/node-join.ts';
 import { setPlanStarter } from '#executor/eval-plan-qual.ts';
@@ -35,6 +42,7 @@ export function initNode(plan: Plan, estate: EState, flags: InitFlags): PlanStat
 
 function makeNode(plan: Plan, estate: EState, flags: InitFlags): PlanState {
   const child = (node: Plan | null, childFlags: InitFlags = flags): PlanState => initNode(node!, estate, childFlags);
+  const bitmaps = (plans: readonly Plan[]): BitmapState[] => plans.map((sub) => child(sub) as BitmapState);
   switch (plan.kind) {
     case 'Result':
       return new ResultState(plan, estate, plan.lefttree === null ? null : child(plan.lefttree));
@@ -102,9 +110,15 @@ function makeNode(plan: Plan, estate: EState, flags: InitFlags): PlanState {
       return new IndexScanState(plan, estate);
     case 'IndexOnlyScan':
       return new IndexOnlyScanState(plan, estate);
-    case 'SampleScan':
     case 'BitmapIndexScan':
+      return new BitmapIndexScanState(plan, estate);
+    case 'BitmapAnd':
+      return new BitmapAndState(plan, estate, bitmaps(plan.bitmapplans));
+    case 'BitmapOr':
+      return new BitmapOrState(plan, estate, bitmaps(plan.bitmapplans));
     case 'BitmapHeapScan':
+      return new BitmapHeapScanState(plan, estate, child(plan.lefttree) as BitmapState);
+    case 'SampleScan':
     case 'TidScan':
     case 'TableFuncScan':
     case 'NamedTuplestoreScan':

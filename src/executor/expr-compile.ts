@@ -554,6 +554,8 @@ function compileDomain(node: nodes.CoerceToDomain, scope: CompileScope): Eval {
   };
 }
 
+const isMultiExpr = (expr: Expr): boolean => expr.kind === 'SubPlan' && expr.subLinkType === 'multiexpr';
+
 /** Fills `out` with the target list's values; null when the target list is `width` Vars of the input in order, so
  *  that the input row can be passed on as it is. */
 export type Projection = (c: Parameters<Eval>[0], out: Row) => void;
@@ -567,6 +569,14 @@ export function compileProjection(
     targets.every(({ expr }, i) => expr.kind === 'Var' && expr.varattno === i + 1 && expr.varno !== INNER_VAR);
   if (identity) return null;
   const evals = targets.map((entry) => compileExpr(entry.expr, scope));
+  // A sub-select that sets params for other columns comes before these.
+  const first = evals.filter((_, i) => isMultiExpr(targets[i]!.expr));
+  if (first.length > 0) {
+    return (c, out) => {
+      for (const one of first) one(c);
+      for (let i = 0; i < evals.length; i++) out[i] = isMultiExpr(targets[i]!.expr) ? null : evals[i]!(c);
+    };
+  }
   if (evals.length === 1) {
     const only = evals[0]!;
     return (c, out) => {

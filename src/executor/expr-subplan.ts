@@ -90,6 +90,12 @@ export function compileSubPlan(node: SubPlan, scope: CompileScope): Eval {
   const kind = node.subLinkType;
   if (kind === 'exists' || kind === 'expr' || kind === 'array') return (c) => resultOf(node, start(c));
   if (kind === 'rowcompare') return compileRowCompareSubPlan(node, scope, start);
+  if (kind === 'multiexpr') {
+    return (c) => {
+      setColumns(node, start(c), c.estate);
+      return null;
+    };
+  }
   if (kind !== 'any' && kind !== 'all') throw new Error(`unexpected sub-select kind ${kind}`);
   const test = compileExpr(node.testexpr!, scope);
   const useOr = kind === 'any';
@@ -217,6 +223,13 @@ function hashTableOf(node: SubPlan, columns: HashColumn[], estate: EState): SubP
   return table;
 }
 
+/** The columns of the only row go to the params; nulls if there is none. */
+function setColumns(node: SubPlan, runner: SubPlanRunner, estate: EState): void {
+  const row = runner.next()?.slice() ?? null;
+  if (row !== null && runner.next() !== null) tooManyRows();
+  for (let i = 0; i < node.setParam.length; i++) estate.setParam(node.setParam[i]!, row === null ? null : row[i]!);
+}
+
 /** Arms the params of an init plan: the first reader computes it. */
 export function armInitPlan(node: SubPlan, estate: EState): void {
   if (node.subLinkType === 'cte') return;
@@ -227,13 +240,6 @@ function evaluateInitPlan(node: SubPlan, estate: EState): void {
   const runner = estate.subplan(node.planId);
   runner.rescan();
   runner.hashStamp = estate.clock;
-  if (node.subLinkType === 'rowcompare') {
-    const row = runner.next()?.slice() ?? null;
-    if (row !== null && runner.next() !== null) tooManyRows();
-    node.setParam.forEach((id, i) => {
-      estate.setParam(id, row === null ? null : row[i]!);
-    });
-    return;
-  }
-  estate.setParam(node.setParam[0]!, resultOf(node, runner));
+  if (node.subLinkType === 'rowcompare' || node.subLinkType === 'multiexpr') setColumns(node, runner, estate);
+  else estate.setParam(node.setParam[0]!, resultOf(node, runner));
 }

@@ -4,6 +4,7 @@
 import { indexBeginScan, indexEndScan, indexGetNext, indexInsert } from '#access/common/index-access.ts';
 import { type IndexInfo, UNIQUE_CHECK } from '#access/common/index-am.ts';
 import type { Relation, TupleDesc } from '#access/common/relation-descriptor.ts';
+import { schemaNameOf } from '#access/common/key-description.ts';
 import { heapDeform } from '#access/common/heap-tuple.ts';
 import { makeScanKey, SK, type ScanKey } from '#access/common/scan-key.ts';
 import type { Datum } from '#adt/datum.ts';
@@ -174,6 +175,7 @@ export class IndexSet {
         report('ERROR', {
           code: SQLSTATE.objectNotInPrerequisiteState,
           message: 'ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters',
+          schema: schemaNameOf(this.heap),
           table: this.heap.name,
           constraint: maker.index.name,
         });

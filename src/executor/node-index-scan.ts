@@ -29,7 +29,7 @@ import { compileIndexKeys, type IndexKeyCode, IndexKeys } from '#executor/index-
 import { type NeededColumns, neededColumns } from '#executor/node-seq-scan.ts';
 import { compiledFor } from '#executor/plan-state.ts';
 import { columnsOfScan, type ScanCode, ScanState } from '#executor/scan-state.ts';
-import type { IndexOnlyScan, IndexScan } from '#nodes/plan-nodes.ts';
+import type { IndexOnlyScan, IndexScan, ScanPlan } from '#nodes/plan-nodes.ts';
 import { INDEX_VAR, type Expr } from '#nodes/primitives.ts';
 import type { RteRelation } from '#nodes/parse-nodes.ts';
 import { mapChildren } from '#nodes/visit.ts';
@@ -40,7 +40,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 /** The lock stays until the transaction ends. */
 const NO_LOCK = 0;
 /** As for the table: a plan that is used again holds a lock on the table only. */
-const indexLock = (plan: IndexScan | IndexOnlyScan, estate: EState): LockMode => {
+export const indexLock = (plan: ScanPlan, estate: EState): LockMode => {
   const rte = estate.stmt.rtable[plan.scanrelid - 1] as RteRelation;
   return (rte.rellockmode === 0 ? LOCK.accessShare : rte.rellockmode) as LockMode;
 };

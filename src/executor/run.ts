@@ -185,7 +185,20 @@ function visibleColumns(plan: PlannedStmt): number[] {
   return plan.planTree.targetlist.flatMap((entry, i) => (entry.resjunk ? [] : [i]));
 }
 
+/** Data-modifying WITH queries change all their rows, whether or not somebody has read what they return. Later ones
+ *  first: they may read earlier ones. */
+function finishModifyingCtes(query: QueryDesc): void {
+  const { subplans } = query.plan;
+  const estate = query.estate!;
+  for (let id = subplans.length; id > 0; id--) {
+    if (subplans[id - 1]!.kind !== 'ModifyTable') continue;
+    const runner = estate.subplan(id);
+    while (runner.next() !== null);
+  }
+}
+
 export function standardExecutorFinish(query: QueryDesc): void {
+  if (query.plan.hasModifyingCTE) finishModifyingCtes(query);
   if (!query.skipTriggers) triggerQueue.endQuery(query.estate!);
   if (query.started) query.dest.finish();
 }

@@ -126,6 +126,15 @@ export interface BitmapIndexScan extends ScanFields {
   indexqual: Expr[];
   indexqualorig: Expr[];
 }
+/** Sets of places, combined. */
+export interface BitmapAnd extends PlanFields {
+  kind: 'BitmapAnd';
+  bitmapplans: Plan[];
+}
+export interface BitmapOr extends PlanFields {
+  kind: 'BitmapOr';
+  bitmapplans: Plan[];
+}
 export interface BitmapHeapScan extends ScanFields {
   kind: 'BitmapHeapScan';
   bitmapqualorig: Expr[];
@@ -346,6 +355,8 @@ export type Plan =
   | IndexScan
   | IndexOnlyScan
   | BitmapIndexScan
+  | BitmapAnd
+  | BitmapOr
   | BitmapHeapScan
   | TidScan
   | FunctionScan
@@ -381,6 +392,9 @@ export function planChildren(plan: Plan): Plan[] {
       return plan.appendplans;
     case 'MergeAppend':
       return plan.mergeplans;
+    case 'BitmapAnd':
+    case 'BitmapOr':
+      return plan.bitmapplans;
     case 'SubqueryScan':
       return [plan.subplan];
     default: {

@@ -12,8 +12,10 @@ import type { Expr, TargetEntry, Var } from '#nodes/primitives.ts';
 import { mapChildren, mapRangeTblEntry, rewriteExpr, walkQuery } from '#nodes/visit.ts';
 import { clampRows, cpuOperatorCost, cpuTupleCost, exprCost, relationBytes } from '#optimizer/cost.ts';
 import { baseFields, makeSort, orderOf, setOrder, type SortKey } from '#optimizer/plan-make.ts';
-import { type IndexPath, indexPaths } from '#optimizer/index-paths.ts';
-import { makeIndexScan } from '#optimizer/index-plan.ts';
+import { bitmapPaths } from '#optimizer/bitmap-paths.ts';
+import type { ScanCost } from '#optimizer/index-cost.ts';
+import { type IndexPathJob, indexPaths } from '#optimizer/index-paths.ts';
+import { makeBitmapScan, makeIndexScan } from '#optimizer/index-plan.ts';
 import { addPath, relidsOfParams, type RelPath, type TargetFlags } from '#optimizer/path.ts';
 import { exprWidth, paramForItem, type PlannerInfo, type PlanParam, targetsWidth } from '#optimizer/planner-info.ts';
 import { type RelationInfo, relationInfo } from '#optimizer/relation-info.ts';
@@ -44,6 +46,15 @@ const isUniqueColumn = (info: RelationInfo, column: number): boolean =>
       index.columns[0] === column &&
       index.predicate.length === 0,
   );
+
+/** A way through indexes. */
+interface LookupPath {
+  readonly outerRelids: bigint;
+  readonly outerClauses: readonly Expr[];
+  readonly order: readonly SortKey[];
+  readonly cost: ScanCost;
+  make(targets: TargetEntry[], fix: (expr: Expr) => Expr): Plan;
+}
 
 /** What the search for joins knows about a relation's surroundings. */
 export interface BasePathJob {
@@ -178,7 +189,7 @@ export class BaseRelation {
   #addIndexPaths(info: RelationInfo, job: BasePathJob, paths: RelPath[]): void {
     if (info.indexes.length === 0) return;
     const rte = this.rte as RteRelation;
-    const { scans } = indexPaths({
+    const indexJob: IndexPathJob = {
       rtindex: this.rtindex,
       relid: rte.relid,
       info,
@@ -190,8 +201,18 @@ export class BaseRelation {
       wanted: job.wanted,
       keepPredicate: this.#isRechecked(),
       rowsOf: job.rowsOf,
-    });
-    for (const scan of scans) addPath(paths, this.#indexPath(scan, job), job.startupMatters);
+    };
+    const { scans, bitmaps } = indexPaths(indexJob);
+    for (const scan of scans) {
+      const make = (list: TargetEntry[], fix: (expr: Expr) => Expr) => makeIndexScan(scan, this.rtindex, list, fix);
+      addPath(paths, this.#indexPath({ ...scan, make }, job), job.startupMatters);
+    }
+    for (const bitmap of bitmapPaths(indexJob, bitmaps, this.rows)) {
+      const quals = [...indexJob.quals, ...bitmap.outerClauses];
+      const make = (list: TargetEntry[], fix: (expr: Expr) => Expr) =>
+        makeBitmapScan(bitmap, this.rtindex, list, quals, info.tuples, fix);
+      addPath(paths, this.#indexPath({ ...bitmap, order: [], make }, job), job.startupMatters);
+    }
   }
 
   #isRechecked(): boolean {
@@ -199,7 +220,7 @@ export class BaseRelation {
     return query.resultRelation === this.rtindex || query.rowMarks.some((mark) => mark.rti === this.rtindex);
   }
 
-  #indexPath(path: IndexPath, job: BasePathJob): RelPath {
+  #indexPath(path: LookupPath, job: BasePathJob): RelPath {
     const { targets, stats } = job;
     const required: PlanParam[] = [];
     const width = this.#width(targets);
@@ -213,7 +234,7 @@ export class BaseRelation {
     const { startup, total } = path.cost;
     const make = (): Plan => {
       const list = targets.map((entry) => ({ ...entry }));
-      const plan = makeIndexScan(path, this.rtindex, list, fix);
+      const plan = path.make(list, fix);
       Object.assign(plan, { startupCost: startup, totalCost: total, planRows: rows, planWidth: width });
       return setOrder(plan, path.order);
     };

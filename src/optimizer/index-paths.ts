@@ -74,6 +74,19 @@ export function indexPaths(job: IndexPathJob): { scans: IndexPath[]; bitmaps: In
   return { scans, bitmaps };
 }
 
+/** For one arm of an OR: index paths that use at least one of its conditions, and what else helps. */
+export function pathsForArm(job: IndexPathJob, clauses: readonly Expr[], others: readonly Expr[]): IndexPath[] {
+  const out: IndexPath[] = [];
+  for (const index of job.info.indexes) {
+    const fits = index.predicate.length === 0 || predicateImpliedBy(index.predicate, [...clauses, ...others]);
+    if (!fits) continue;
+    const own = matchAll(index, clauses, job.rtindex);
+    if (own.length === 0) continue;
+    addPaths(job, index, [...own, ...matchAll(index, others, job.rtindex)], [], 0n, [], out);
+  }
+  return out;
+}
+
 function matchAll(index: IndexOptInfo, quals: readonly Expr[], rtindex: number): IndexClause[] {
   const out: IndexClause[] = [];
   for (const qual of quals) {

@@ -3,9 +3,20 @@
  *  Conditions are kept twice: with the index's columns, for the index, and with the table's, for whoever checks a row
  *  again or explains the plan.
  *  Counterpart: create_indexscan_plan(), fix_indexqual_references() of src/backend/optimizer/plan/createplan.c */
-import { exprCollation, exprType, exprTypmod, makeTargetEntry, makeVar } from '#nodes/node-funcs.ts';
+import {
+  equal,
+  exprCollation,
+  exprType,
+  exprTypmod,
+  implicitAnd,
+  makeTargetEntry,
+  makeVar,
+} from '#nodes/node-funcs.ts';
 import type { Plan } from '#nodes/plan-nodes.ts';
 import { type Expr, INDEX_VAR, type TargetEntry, type Var } from '#nodes/primitives.ts';
+import { type BitmapPath, type BitmapTree, conditionOf, treeCost } from '#optimizer/bitmap-paths.ts';
+import { clampRows } from '#optimizer/cost.ts';
+import { predicateImpliedBy } from '#optimizer/predicate-test.ts';
 import type { IndexClause } from '#optimizer/index-match.ts';
 import { matchesOperand } from '#optimizer/index-match.ts';
 import type { IndexPath } from '#optimizer/index-paths.ts';
@@ -76,5 +87,56 @@ export function makeIndexScan(
     indexorderby: [],
     indexorderbyorig: [],
     indexorderdir,
+  };
+}
+
+/** The scan of a table whose places a bitmap tree gives. `quals` are all conditions on the rows. */
+export function makeBitmapScan(
+  path: BitmapPath,
+  rtindex: number,
+  targets: TargetEntry[],
+  quals: readonly Expr[],
+  tuples: number,
+  fix: (expr: Expr) => Expr,
+): Plan {
+  const condition = implicitAnd(conditionOf(path.tree));
+  const filters = quals.filter(
+    (qual) => !condition.some((known) => equal(known, qual)) && !predicateImpliedBy([qual], condition),
+  );
+  return {
+    kind: 'BitmapHeapScan',
+    ...baseFields(targets, makeBitmapTree(path.tree, rtindex, tuples, fix)),
+    scanrelid: rtindex,
+    qual: filters.map(fix),
+    bitmapqualorig: condition.map(fix),
+  };
+}
+
+function makeBitmapTree(tree: BitmapTree, rtindex: number, tuples: number, fix: (expr: Expr) => Expr): Plan {
+  if (tree.kind === 'index') {
+    const { clauses, index, access } = tree.path;
+    return {
+      kind: 'BitmapIndexScan',
+      ...baseFields([]),
+      startupCost: 0,
+      totalCost: access.total,
+      planRows: clampRows(access.selectivity * tuples),
+      planWidth: 0,
+      scanrelid: rtindex,
+      indexid: index.oid,
+      indexqual: clauses.flatMap((clause) => clause.quals.map((qual) => indexQual(index, clause, fix(qual)))),
+      indexqualorig: clauses.flatMap((clause) => clause.quals.map(fix)),
+    };
+  }
+  const bitmapplans = tree.inputs.map((input) => makeBitmapTree(input, rtindex, tuples, fix));
+  const { total, selectivity } = treeCost(tree, 0);
+  return {
+    kind: tree.kind === 'and' ? 'BitmapAnd' : 'BitmapOr',
+    ...baseFields([]),
+    startupCost: total,
+    totalCost: total,
+    planRows: clampRows(selectivity * tuples),
+    planWidth: 0,
+    bitmapplans,
   };
 }

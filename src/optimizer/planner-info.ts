@@ -45,6 +45,8 @@ export interface PlannerInfo {
   rowMarks: PlanRowMark[];
   updateColnos: number[];
   ctidColumn: number;
+  /** Of UPDATE … SET (a, b) = (SELECT …): by number of the sub-select, the params of its columns. */
+  multiExprParams: Param[][];
 }
 
 export function makeRoot(glob: PlannerGlobal, query: Query, parent: PlannerInfo | null): PlannerInfo {
@@ -63,6 +65,7 @@ export function makeRoot(glob: PlannerGlobal, query: Query, parent: PlannerInfo 
     rowMarks: [],
     updateColnos: [],
     ctidColumn: -1,
+    multiExprParams: [],
   };
 }
 

@@ -2,12 +2,17 @@
  *
  *  With `params` the plan may rely on these values ($n become constants); without, it serves all values.
  *  Counterpart: planner(), standard_planner() of src/backend/optimizer/plan/planner.c */
+import { setExpressionPlanner } from '#executor/stored-expr.ts';
+import { foldExpr } from '#optimizer/const-fold.ts';
 import type { BoundParams } from '#nodes/exec-nodes.ts';
 import type { Query } from '#nodes/parse-nodes.ts';
 import type { Plan, PlannedStmt } from '#nodes/plan-nodes.ts';
 import type { PlannerGlobal } from '#optimizer/planner-info.ts';
 import { finishPlan, setPlanReferences } from '#optimizer/set-refs.ts';
 import { planSubquery } from '#optimizer/subquery-planner.ts';
+
+/** Expressions that the catalog keeps are simplified like those of queries before they are compiled or compared. */
+setExpressionPlanner((expr) => foldExpr(expr, { params: null, subquery: (query) => query, depth: 0 }));
 
 export type Planner = (query: Query, params: BoundParams | null) => PlannedStmt;
 

@@ -107,6 +107,29 @@ function setRefs(plan: Plan, pass: Pass): Plan {
         indexqualorig: plan.indexqualorig.map(fix),
       };
     }
+    case 'BitmapIndexScan': {
+      const fix = scanExpr(pass);
+      return {
+        ...plan,
+        scanrelid: plan.scanrelid + pass.offset,
+        indexqual: plan.indexqual.map(fix),
+        indexqualorig: plan.indexqualorig.map(fix),
+      };
+    }
+    case 'BitmapAnd':
+    case 'BitmapOr':
+      return { ...plan, bitmapplans: plan.bitmapplans.map((child) => setRefs(child, pass)) };
+    case 'BitmapHeapScan': {
+      const fix = scanExpr(pass);
+      return {
+        ...plan,
+        scanrelid: plan.scanrelid + pass.offset,
+        targetlist: mapTargets(plan.targetlist, fix),
+        qual: plan.qual.map(fix),
+        bitmapqualorig: plan.bitmapqualorig.map(fix),
+        lefttree: setRefs(plan.lefttree!, pass),
+      };
+    }
     case 'IndexOnlyScan':
       return indexOnlyRefs(plan, pass);
     case 'FunctionScan': {
@@ -376,6 +399,7 @@ export function finishPlan(plan: Plan, subplans: readonly Plan[], nextId: { valu
   if (plan.kind === 'Append') children.push(...plan.appendplans);
   if (plan.kind === 'MergeAppend') children.push(...plan.mergeplans);
   if (plan.kind === 'SubqueryScan') children.push(plan.subplan);
+  if (plan.kind === 'BitmapAnd' || plan.kind === 'BitmapOr') children.push(...plan.bitmapplans);
   for (const child of children) {
     finishPlan(child, subplans, nextId);
     for (const id of child.allParam) params.add(id);
@@ -415,7 +439,11 @@ export function forEachPlanExpr(plan: Plan, f: (expr: Expr) => void): void {
       plan.resconstantqual.forEach(f);
       return;
     case 'IndexScan':
+    case 'BitmapIndexScan':
       plan.indexqual.forEach(f);
+      return;
+    case 'BitmapHeapScan':
+      plan.bitmapqualorig.forEach(f);
       return;
     case 'IndexOnlyScan':
       plan.indexqual.forEach(f);

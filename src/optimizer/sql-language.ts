@@ -7,6 +7,7 @@ import type { Datum, RecordDatum } from '#adt/datum.ts';
 import { type CallInfo, type SetIterator, typeInfo } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
 import { withSearchPath } from '#catalog/namespace.ts';
+import { catalogEpoch } from '#catalog/inval.ts';
 import { forgetOnChange } from '#catalog/catalog-change.ts';
 import { cacheRegisterRelcacheCallback } from '#catalog/inval.ts';
 import { NAMESPACE, RELATION, TYPE } from '#catalog/oids.ts';
@@ -109,8 +110,15 @@ function coerceResult(query: Query, proc: ProcRow): Query {
 
 const plans = new Map<string, PlannedStmt[]>();
 /** Each call site has one CallInfo: the quick way to its plans. */
-const plansOfCall = new WeakMap<CallInfo, PlannedStmt[]>();
+let plansOfCall = new WeakMap<CallInfo, PlannedStmt[]>();
+let plansVersion = -1;
 function plansOf(info: CallInfo): PlannedStmt[] {
+  if (plansVersion !== catalogEpoch()) {
+    // Whatever changed may have been what a body was planned for.
+    plansVersion = catalogEpoch();
+    plansOfCall = new WeakMap();
+    plans.clear();
+  }
   let list = plansOfCall.get(info);
   if (list === undefined) {
     list = findPlans(info);

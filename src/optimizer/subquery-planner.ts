@@ -4,7 +4,7 @@ import type { Query } from '#nodes/parse-nodes.ts';
 import type { Plan } from '#nodes/plan-nodes.ts';
 import { equal as same, explicitAnd, implicitAnd } from '#nodes/node-funcs.ts';
 import type { Expr, FromNode } from '#nodes/primitives.ts';
-import { mapQuery, mapRangeTblEntry } from '#nodes/visit.ts';
+import { mapChildren, mapQuery, mapRangeTblEntry, mapTargets } from '#nodes/visit.ts';
 import { type FoldScope, foldExpr } from '#optimizer/const-fold.ts';
 import { planUpper } from '#optimizer/grouping.ts';
 import { addRowIdentity, makeModifyTable } from '#optimizer/modify.ts';
@@ -35,6 +35,7 @@ export function planSubquery(
     root.query = pullUpSubqueries(root.query);
   }
   root.query = preprocess(root, root.query);
+  if (root.multiExprParams.length > 0) root.query = setMultiExprParams(root, root.query);
   root.query = moveHaving(root.query);
   if (root.query.setOperations === null) root.query = reduceOuterJoins(root.query);
   if (root.query.commandType !== 'select' || root.query.rowMarks.length > 0) addRowIdentity(root);
@@ -99,6 +100,20 @@ function preprocess(root: PlannerInfo, query: Query): Query {
     rtable: query.rtable.map((rte) =>
       rte.rtekind === 'join' ? rte : mapRangeTblEntry(rte, (expr) => prepare(expr, false)),
     ),
+  };
+}
+
+/** The columns of sub-selects that give several become the params that these fill. */
+function setMultiExprParams(root: PlannerInfo, query: Query): Query {
+  const fix = (expr: Expr): Expr => {
+    if (expr.kind !== 'Param' || expr.paramkind !== 'multiexpr') return mapChildren(expr, fix);
+    return root.multiExprParams[(expr.paramid >> 16) - 1]![(expr.paramid & 0xffff) - 1]!;
+  };
+  const conflict = query.onConflict;
+  return {
+    ...query,
+    targetList: mapTargets(query.targetList, fix),
+    onConflict: conflict === null ? null : { ...conflict, onConflictSet: mapTargets(conflict.onConflictSet, fix) },
   };
 }
 

@@ -3,7 +3,7 @@
 import type { Oid } from '#base/ids.ts';
 import { TYPE } from '#catalog/oids.ts';
 import { hashOpclass, operatorRow, procRow } from '#catalog/syscache.ts';
-import { exprCollation, exprType, exprTypmod, promotedArrayType } from '#nodes/node-funcs.ts';
+import { exprCollation, exprType, exprTypmod, makeConst, promotedArrayType } from '#nodes/node-funcs.ts';
 import type { CommonTableExpr, Query } from '#nodes/parse-nodes.ts';
 import type { Plan } from '#nodes/plan-nodes.ts';
 import type { Aggref, Expr, GroupingFunc, OpExpr, Param, SubLink, SubPlan } from '#nodes/primitives.ts';
@@ -101,6 +101,7 @@ function buildSubPlan(
     startupCost: 0,
     perCallCost: 0,
   };
+  if (link.subLinkType === 'multiexpr') return multiExprPlan(root, link, node, plan, subroot);
   const uncorrelated = params.length === 0;
   const asInitPlan = uncorrelated && ['exists', 'expr', 'array', 'rowcompare'].includes(link.subLinkType);
   if (asInitPlan) return initPlan(root, link, node, plan, subroot);
@@ -124,6 +125,26 @@ function buildSubPlan(
   node.planName = `SubPlan ${node.planId}`;
   costSubPlan(node, plan);
   return node;
+}
+
+/** One sub-select for several columns of UPDATE: params take its columns. What it depends on is known before the target
+ *  list is computed, and so is its result: the node's own value is null. */
+function multiExprPlan(root: PlannerInfo, link: SubLink, node: SubPlan, plan: Plan, subroot: PlannerInfo): Expr {
+  const columns = plan.targetlist.filter((entry) => !entry.resjunk);
+  const ids = columns.map((entry) =>
+    newExecParam(root, exprType(entry.expr), exprTypmod(entry.expr), exprCollation(entry.expr)),
+  );
+  root.multiExprParams[link.subLinkId - 1] = ids;
+  node.setParam = ids.map((param) => param.paramid);
+  const uncorrelated = node.parParam.length === 0;
+  node.planId = addSubplan(root, plan, subroot);
+  node.planName = uncorrelated
+    ? `InitPlan ${node.planId} (returns ${node.setParam.map((id) => `$${id}`).join(',')})`
+    : `SubPlan ${node.planId} (returns ${node.setParam.map((id) => `$${id}`).join(',')})`;
+  costSubPlan(node, plan);
+  if (!uncorrelated) return node;
+  root.initPlans.push(node);
+  return makeConst(TYPE.record, -1, 0 as Oid, null);
 }
 
 function initPlan(root: PlannerInfo, link: SubLink, node: SubPlan, plan: Plan, subroot: PlannerInfo): Expr {

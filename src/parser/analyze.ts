@@ -15,6 +15,7 @@ import {
   makeQuery,
   noPrivileges,
   type Query,
+  type RangeTblEntry,
   type RowMarkClause,
   type SetOperationArg,
   type SetOperationStmt,
@@ -555,6 +556,23 @@ function lockedNames(s: SelectStmt): readonly string[] | null {
 }
 const lockName = (l: LockingClause): string => LOCK_NAMES[l.strength!] ?? 'FOR UPDATE';
 
+/** FOR UPDATE of a sub-select in FROM locks the rows of all its tables. */
+function lockSubquery(query: Query, locking: LockingClause): void {
+  query.hasForUpdate = true;
+  query.rtable.forEach((rte, i) => {
+    if (!rte.inFromCl || (rte.rtekind !== 'relation' && rte.rtekind !== 'subquery')) return;
+    query.rowMarks.push({
+      kind: 'RowMarkClause',
+      rti: i + 1,
+      strength: STRENGTHS[locking.strength!]!,
+      waitPolicy: WAITS[locking.waitPolicy!] ?? 'block',
+      pushedDown: true,
+    });
+    if (rte.rtekind === 'relation') rte.requiredPerms |= ACL_UPDATE;
+    else lockSubquery(rte.subquery, locking);
+  });
+}
+
 function lockingClause(p: ParseState, query: Query, locking: LockingClause, pushedDown: boolean): void {
   const name = lockName(locking);
   const refuse = (what: string): never => fail(p, SQLSTATE.featureNotSupported, `${name} is not allowed with ${what}`);
@@ -567,7 +585,9 @@ function lockingClause(p: ParseState, query: Query, locking: LockingClause, push
   if (query.hasTargetSRFs) refuse('set-returning functions in the target list');
   const mark = (rti: number): void => {
     query.hasForUpdate = true;
-    p.rtable[rti - 1]!.requiredPerms |= ACL_UPDATE;
+    const rte = p.rtable[rti - 1]!;
+    if (rte.rtekind === 'subquery') lockSubquery(rte.subquery, locking);
+    else rte.requiredPerms |= ACL_UPDATE;
     const strength = STRENGTHS[locking.strength!]!;
     const waitPolicy = WAITS[locking.waitPolicy!] ?? 'block';
     // Of several clauses about one relation the strongest lock counts; NOWAIT is stronger than SKIP LOCKED than waiting.
@@ -582,10 +602,11 @@ function lockingClause(p: ParseState, query: Query, locking: LockingClause, push
     if (policies.indexOf(waitPolicy) > policies.indexOf(known.waitPolicy)) known.waitPolicy = waitPolicy;
     known.pushedDown &&= pushedDown;
   };
+  const lockable = (rte: RangeTblEntry): boolean => rte.rtekind === 'relation' || rte.rtekind === 'subquery';
   const named = (locking.lockedRels ?? []).map((n) => bodyOf(n, 'RangeVar'));
   if (named.length === 0) {
     p.rtable.forEach((rte, i) => {
-      if (rte.inFromCl && rte.rtekind === 'relation') mark(i + 1);
+      if (rte.inFromCl && lockable(rte)) mark(i + 1);
     });
     return;
   }

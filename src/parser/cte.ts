@@ -107,7 +107,8 @@ function analyzeCte(p: ParseState, item: Item, all: readonly Item[]): void {
   const wasRecursive = cte.ctecolnames.length > 0;
   cte.ctequery = query;
   if (query.commandType !== 'select' && query.returningList.length === 0 && query.commandType !== 'utility') return;
-  const targets = query.targetList.filter((t) => !t.resjunk);
+  const given = query.commandType === 'select' ? query.targetList : query.returningList;
+  const targets = given.filter((t) => !t.resjunk);
   if (!wasRecursive) {
     describeCte(p, cte, targets);
     return;
