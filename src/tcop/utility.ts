@@ -26,6 +26,8 @@ import { deallocateQuery, executeColumns, executeQuery, prepareQuery } from '#co
 import { runTransactionStatement } from '#commands/transaction.ts';
 import { truncateStatement } from '#commands/truncate.ts';
 import { setConstraints } from '#commands/set-constraints.ts';
+import { createTrigger, renameTrigger } from '#commands/create-trigger.ts';
+import '#commands/redundant-updates.ts';
 import '#commands/ri-initial-check.ts';
 import '#commands/trigger-exec.ts';
 import '#commands/unique-recheck.ts';
@@ -41,7 +43,7 @@ import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { MAINTENANCE_COMMANDS } from '#tcop/maintenance-commands.ts';
 import { OBJECT_COMMANDS } from '#tcop/object-commands.ts';
-import { ROLE_COMMANDS } from '#tcop/role-commands.ts';
+import { changeSharedOwner, renameShared, ROLE_COMMANDS } from '#tcop/role-commands.ts';
 import { preventInTransactionBlock } from '#transam/xact-block.ts';
 
 /** One call of a utility command. */
@@ -104,6 +106,7 @@ const COMMANDS: CommandTable = {
         completion: call.completion,
       }),
   },
+  CreateTrigStmt: { run: (stmt, call) => void createTrigger(stmt, call.sourceText), writes: true },
   ConstraintsSetStmt: { run: (stmt, call) => setConstraints(stmt, call.isTopLevel) },
   LockStmt: { run: (stmt, call) => lockTable(stmt, call.isTopLevel) },
   CreateStmt: { run: (stmt, call) => createTableStatement(stmt, call.sourceText), writes: true },
@@ -117,7 +120,14 @@ const COMMANDS: CommandTable = {
   RenameStmt: {
     run: (stmt, call) => {
       if (isRelationRename(stmt)) renameRelationStatement(stmt);
-      else otherObjects('RenameStmt', stmt, call);
+      else if (stmt.renameType === 'OBJECT_TRIGGER') renameTrigger(stmt);
+      else if (!renameShared(stmt)) otherObjects('RenameStmt', stmt, call);
+    },
+    writes: true,
+  },
+  AlterOwnerStmt: {
+    run: (stmt, call) => {
+      if (!changeSharedOwner(stmt)) otherObjects('AlterOwnerStmt', stmt, call);
     },
     writes: true,
   },
@@ -129,8 +139,8 @@ const COMMANDS: CommandTable = {
     writes: true,
   },
 };
-/** Names and schemas of what is no relation. */
-function otherObjects<T extends 'RenameStmt' | 'AlterObjectSchemaStmt'>(
+/** Names, owners and schemas of what is no relation. */
+function otherObjects<T extends 'RenameStmt' | 'AlterOwnerStmt' | 'AlterObjectSchemaStmt'>(
   tag: T,
   stmt: Body<T>,
   call: UtilityCall,
