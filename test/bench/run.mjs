@@ -1,7 +1,8 @@
 // run.mjs — this server beside PostgreSQL 15 on the same machine in the same run.
 //
-//   node test/bench/run.mjs [--quick] [--model fork|spawn] [--rounds N] [--seconds N] [--save]
+//   node test/bench/run.mjs [--storage] [--quick] [--model fork|spawn] [--rounds N] [--seconds N] [--save]
 //
+// Without --storage: processes, connections and the protocol. With it: durable tables (storage.mjs), in the model fork.
 // Every figure is a median over rounds, and each round asks the servers in turn, so that a busy machine is busy for all
 // of them. The ratio is turned so that 1.0 or more means: as good as PostgreSQL, or better. Where PostgreSQL 15 or pgbench
 // is not installed its column stays empty. `--save` appends one JSON line to test/bench/history.jsonl.
@@ -15,10 +16,12 @@ import { parseArgs } from 'node:util';
 import { firstAnswer, open } from '../soak/client.mjs';
 import { makeOurServer, makePostgres, memoryOfTree, postgresBin, root } from '../soak/processes.mjs';
 import { MICRO_BENCHES, runMicro } from './micro.mjs';
+import { measureStorage, STORAGE_CONF } from './storage.mjs';
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    storage: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
     model: { type: 'string' },
     rounds: { type: 'string' },
@@ -31,7 +34,7 @@ const seconds = Number(options.seconds ?? (quick ? 1 : 2));
 const IDLE_SESSIONS = quick ? 5 : 20;
 const DEADLINE_MS = 30_000;
 /** The whole run; after it everything is ended and the run has failed. */
-const LIMIT_MS = 15 * 60_000;
+const LIMIT_MS = (options.storage ? 30 : 15) * 60_000;
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 /** name → {unit, better, samples: server name → numbers} */
@@ -45,9 +48,9 @@ const progress = (text) => process.stderr.write(`${text}\n`);
 
 const pgbench = [join(postgresBin, 'pgbench'), 'pgbench'].find((path) => path === 'pgbench' || existsSync(path));
 /** Transactions per second of pgbench, which counts connection time only with -C. */
-function transactionsPerSecond(server, args, duration = seconds) {
+function transactionsPerSecond(server, args, duration = seconds, name = 'select.sql') {
   return new Promise((resolve, reject) => {
-    const script = join(server.folder, 'select.sql');
+    const script = join(server.folder, name);
     const where = ['-h', '127.0.0.1', '-p', String(server.port), '-U', 'postgres'];
     const all = ['-n', '-f', script, '-T', String(duration), ...args, ...where, 'postgres'];
     const child = spawn(pgbench, all, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -63,7 +66,7 @@ function transactionsPerSecond(server, args, duration = seconds) {
       // Connecting is part of the duration though not of the figure: what is left of it must be worth measuring.
       const tooShort = tps === null || (!args.includes('-C') && connecting > duration - seconds * 0.8);
       if (code === 0 && tooShort && duration < 10 * seconds)
-        resolve(transactionsPerSecond(server, args, duration + seconds + Math.ceil(connecting)));
+        resolve(transactionsPerSecond(server, args, duration + seconds + Math.ceil(connecting), name));
       else if (code === 0 && tps !== null) resolve(Number(tps[1]));
       else reject(new Error(`pgbench ${all.join(' ')} on ${server.name}: exit ${code}\n${output}`));
     });
@@ -209,14 +212,18 @@ async function main() {
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => reject(new Error(`stopped by ${signal}`)));
   });
   try {
-    const oracle = await makePostgres();
+    const conf = options.storage ? STORAGE_CONF : [];
+    const oracle = await makePostgres(conf);
     if (oracle !== undefined) servers.push(oracle);
     else progress('PostgreSQL 15 is not installed: no comparison');
-    for (const model of options.model === undefined ? ['fork', 'spawn'] : [options.model])
-      servers.push(Object.assign(await makeOurServer({ model }), { ours: true }));
-    await Promise.race([measure(servers), timeUp, signalled]);
+    const models = options.storage ? ['fork'] : ['fork', 'spawn'];
+    for (const model of options.model === undefined ? models : [options.model])
+      servers.push(Object.assign(await makeOurServer({ model, conf }), { ours: true }));
+    const tools = { record, progress, transactionsPerSecond, quick, rounds };
+    const work = options.storage ? measureStorage(servers, tools) : measure(servers);
+    await Promise.race([work, timeUp, signalled]);
     const figures = print(servers);
-    const micro = printMicro();
+    const micro = options.storage ? {} : printMicro();
     if (options.save) {
       const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
       const line = { commit, date: new Date().toISOString(), node: process.version, loadBefore, figures, micro };
