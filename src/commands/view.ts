@@ -96,6 +96,7 @@ export function defineView(stmt: ViewStmt, sourceText: string, start: number, en
     replaceView(existing.oid, named, columns, stored);
     return;
   }
+  checkDistinctNames(columns);
   const { oid } = heapCreateWithCatalog({
     name: view.relname!,
     namespace: place.namespace,
@@ -149,6 +150,13 @@ export function viewColumns(query: Query): Attribute[] {
     );
   }
   return out;
+}
+/** The first check of MergeAttributes(). */
+export function checkDistinctNames(columns: readonly Attribute[]): void {
+  const twice = columns.find(({ name }, i) => columns.some((other, k) => k > i && other.name === name));
+  if (twice !== undefined) {
+    report('ERROR', { code: SQLSTATE.duplicateColumn, message: `column "${twice.name}" specified more than once` });
+  }
 }
 
 /** isQueryUsingTempRelation(). */

@@ -7,6 +7,8 @@ import type { Relation } from '#access/common/relation-descriptor.ts';
 import type { Datum } from '#adt/datum.ts';
 import type { CommandId, ItemPointer } from '#base/ids.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
+import { report } from '#runtime/error/report.ts';
+import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import type { BoundParams } from '#nodes/exec-nodes.ts';
 import type { PlannedStmt } from '#nodes/plan-nodes.ts';
 import type { Snapshot } from '#transam/snapshot.ts';
@@ -103,6 +105,13 @@ export class EState {
     const relation = relationOpen(rte.relid, 0);
     this.#relations[rti] = relation;
     this.cleanups.unshift(() => relationClose(relation, 0));
+    if (relation.kind === 'm' && !relation.isPopulated) {
+      report('ERROR', {
+        code: SQLSTATE.objectNotInPrerequisiteState,
+        message: `materialized view "${relation.name}" has not been populated`,
+        hint: 'Use the REFRESH MATERIALIZED VIEW command.',
+      });
+    }
     return relation;
   }
 

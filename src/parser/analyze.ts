@@ -102,7 +102,9 @@ function statement(p: ParseState, node: Node): Query {
   switch (tagOf(node)) {
     case 'SelectStmt': {
       const select = bodyOf(node, 'SelectStmt');
-      if (select.intoClause !== undefined && p.parent === null) {
+      let leftmost = select;
+      while (leftmost.larg !== undefined) leftmost = leftmost.larg;
+      if (leftmost.intoClause !== undefined && p.parent === null) {
         const query = makeQuery('utility');
         query.utilityStmt = node;
         return query;

@@ -12,6 +12,13 @@ export interface QueryCompletion {
   rows: number;
 }
 
+/** SELECT INTO: the leftmost select of a set operation has the clause. */
+function hasInto(select: Body<'SelectStmt'>): boolean {
+  let leftmost = select;
+  while (leftmost.larg !== undefined) leftmost = leftmost.larg;
+  return leftmost.intoClause !== undefined;
+}
+
 /** Commands whose completion carries a row count. */
 const COUNTS_ROWS: ReadonlySet<string> = new Set(['SELECT', 'UPDATE', 'DELETE', 'MERGE', 'FETCH', 'MOVE', 'COPY']);
 
@@ -98,7 +105,7 @@ const rule = <T extends Tag>(_tag: T, by: (body: Body<T>) => string): TagRule =>
 
 /** By the grammar's node: the tag, and the class for log_statement. */
 const COMMANDS: Readonly<Partial<Record<Tag, readonly [TagRule, LogClass]>>> = {
-  SelectStmt: [rule('SelectStmt', (s) => (s.intoClause !== undefined ? 'SELECT INTO' : 'SELECT')), 'all'],
+  SelectStmt: [rule('SelectStmt', (s) => (hasInto(s) ? 'SELECT INTO' : 'SELECT')), 'all'],
   InsertStmt: ['INSERT', 'mod'],
   UpdateStmt: ['UPDATE', 'mod'],
   DeleteStmt: ['DELETE', 'mod'],
@@ -298,7 +305,7 @@ export function logClass(node: Node): LogClass {
   const tag = tagOf(node);
   switch (tag) {
     case 'SelectStmt':
-      return bodyOf(node, 'SelectStmt').intoClause === undefined ? 'all' : 'ddl';
+      return hasInto(bodyOf(node, 'SelectStmt')) ? 'ddl' : 'all';
     case 'CopyStmt':
       return bodyOf(node, 'CopyStmt').is_from === true ? 'mod' : 'all';
     case 'ExplainStmt':
