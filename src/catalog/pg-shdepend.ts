@@ -177,3 +177,12 @@ export function dropDatabaseDependencies(database: Oid): void {
   });
   deleteSharedDependencyRecordsFor(RELATION.pgDatabase, database);
 }
+/** CREATE DATABASE: the copies of the template's objects depend on the same owners and tablespaces. */
+export function copyTemplateDependencies(template: Oid, database: Oid): void {
+  withShdepend((rel) => {
+    const keys: CatalogKey[] = [{ attnum: 1, value: template }];
+    for (const { row } of findCatalogTuples(store.shdepend, rel, DEPENDER_INDEX, keys)) {
+      catalogInsert(rel, catalogValues(rel, { ...row, dbid: database }));
+    }
+  });
+}

@@ -59,7 +59,13 @@ const VIEW: Readonly<Record<string, Rule>> = {
     detail: 'Valid values are "local" and "cascaded".',
   },
 };
-const RULES = { heap: HEAP, toast: AUTOVACUUM, btree: BTREE, view: VIEW } as const;
+const TABLESPACE: Readonly<Record<string, Rule>> = {
+  random_page_cost: real(0, Number.MAX_VALUE),
+  seq_page_cost: real(0, Number.MAX_VALUE),
+  effective_io_concurrency: int(0, 1000),
+  maintenance_io_concurrency: int(0, 1000),
+};
+const RULES = { heap: HEAP, toast: AUTOVACUUM, btree: BTREE, view: VIEW, tablespace: TABLESPACE } as const;
 export type OptionFamily = keyof typeof RULES;
 
 /** defGetString() of an option's value. */
@@ -85,6 +91,8 @@ const isBoolean = (text: string): boolean => {
 function invalid(message: string, detail?: string): never {
   report('ERROR', { code: SQLSTATE.invalidParameterValue, message, ...(detail === undefined ? {} : { detail }) });
 }
+/** %f of C, also of the largest numbers. */
+const realText = (value: number): string => (value < 1e21 ? value.toFixed(6) : `${BigInt(value)}.000000`);
 function check(name: string, rule: Rule, text: string): void {
   switch (rule.kind) {
     case 'bool':
@@ -105,7 +113,7 @@ function check(name: string, rule: Rule, text: string): void {
       }
       const value = Number(text);
       if (value < rule.min || value > rule.max) {
-        const [low, high] = isInt ? [rule.min, rule.max] : [rule.min.toFixed(6), rule.max.toFixed(6)];
+        const [low, high] = isInt ? [rule.min, rule.max] : [realText(rule.min), realText(rule.max)];
         invalid(`value ${text} out of bounds for option "${name}"`, `Valid values are between "${low}" and "${high}".`);
       }
     }

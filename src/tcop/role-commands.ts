@@ -1,9 +1,26 @@
 /** role-commands.ts — utility commands on what all databases share: roles, privileges, databases, tablespaces.
  *  Part of the table of tcop/utility.ts. */
+import type { AlterOwnerStmt, RenameStmt } from '@pgsql/types';
+import {
+  alterDatabase,
+  alterDatabaseOwner,
+  refreshDatabaseCollation,
+  renameDatabase,
+} from '#commands/alter-database.ts';
+import { createDatabase, dropDatabase } from '#commands/database.ts';
 import { grantStatement } from '#commands/grant.ts';
 import { grantRoles } from '#commands/role-membership.ts';
 import { alterDatabaseSet, alterRoleSet } from '#commands/role-settings.ts';
-import { alterRole, createRole, dropRoles } from '#commands/role.ts';
+import { roleSpecOid } from '#commands/role-spec.ts';
+import { alterRole, createRole, dropRoles, renameRole } from '#commands/role.ts';
+import {
+  alterTablespaceOptions,
+  alterTablespaceOwner,
+  createTablespace,
+  dropTablespace,
+  renameTablespace,
+} from '#commands/tablespace.ts';
+import { stringOf } from '#parser/ast.ts';
 import type { CommandTable } from '#tcop/utility.ts';
 
 export const ROLE_COMMANDS: CommandTable = {
@@ -13,5 +30,36 @@ export const ROLE_COMMANDS: CommandTable = {
   DropRoleStmt: { run: dropRoles, writes: true },
   GrantRoleStmt: { run: grantRoles, writes: true },
   GrantStmt: { run: grantStatement, writes: true },
+  CreatedbStmt: { run: (stmt, call) => createDatabase(stmt, call.sourceText, call.isTopLevel), writes: true },
+  DropdbStmt: { run: (stmt, call) => dropDatabase(stmt, call.isTopLevel), writes: true },
+  AlterDatabaseStmt: { run: (stmt, call) => alterDatabase(stmt, call.sourceText, call.isTopLevel), writes: true },
+  AlterDatabaseRefreshCollStmt: { run: refreshDatabaseCollation, writes: true },
   AlterDatabaseSetStmt: { run: alterDatabaseSet, writes: true },
+  CreateTableSpaceStmt: { run: (stmt, call) => createTablespace(stmt, call.isTopLevel), writes: true },
+  DropTableSpaceStmt: { run: (stmt, call) => dropTablespace(stmt, call.isTopLevel), writes: true },
+  AlterTableSpaceOptionsStmt: { run: alterTablespaceOptions, writes: true },
 };
+
+// ── names and owners, which share a statement with all other objects ─────────────────────────────────────────────
+
+type Rename = (oldName: string, newName: string) => void;
+const RENAMES: Readonly<Record<string, Rename>> = {
+  OBJECT_ROLE: renameRole,
+  OBJECT_DATABASE: renameDatabase,
+  OBJECT_TABLESPACE: renameTablespace,
+};
+/** false if the statement is about something else. */
+export function renameShared(stmt: RenameStmt): boolean {
+  const rename = RENAMES[stmt.renameType ?? ''];
+  rename?.(stmt.subname ?? '', stmt.newname ?? '');
+  return rename !== undefined;
+}
+export function changeSharedOwner(stmt: AlterOwnerStmt): boolean {
+  const isDatabase = stmt.objectType === 'OBJECT_DATABASE';
+  if (!isDatabase && stmt.objectType !== 'OBJECT_TABLESPACE') return false;
+  const owner = roleSpecOid(stmt.newowner ?? {});
+  const name = stringOf(stmt.object);
+  if (isDatabase) alterDatabaseOwner(name, owner);
+  else alterTablespaceOwner(name, owner);
+  return true;
+}

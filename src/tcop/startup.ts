@@ -421,6 +421,12 @@ function checkReplicationRole(role: Role): void {
 
 function connectToDatabase(port: Port, role: Role, environment: BackendEnvironment): void {
   const row = openDatabase(port.database);
+  if (row.datconnlimit === -2)
+    report('FATAL', {
+      code: SQLSTATE.objectNotInPrerequisiteState,
+      message: `cannot connect to invalid database "${port.database}"`,
+      hint: 'Use DROP DATABASE to drop invalid databases.',
+    });
   if (!row.datallowconn)
     report('FATAL', {
       code: SQLSTATE.objectNotInPrerequisiteState,

@@ -361,6 +361,21 @@ export function minimumActiveBackends(min: number): boolean {
   return false;
 }
 
+/** The other sessions of a database with their roles, and how many prepared transactions it has. */
+export function otherSessionsOf(databaseId: Oid): { sessions: { pid: number; role: Oid }[]; prepared: number } {
+  const sessions: { pid: number; role: Oid }[] = [];
+  let prepared = 0;
+  forEachMember((proc) => {
+    if (PgProc.databaseId.get(mem, proc) !== databaseId) return false;
+    if (PgProc.procNumber.get(mem, proc) === myProcess.procNumber) return false;
+    const pid = PgProc.pid.load(mem, proc);
+    if (pid === 0) prepared++;
+    else sessions.push({ pid, role: PgProc.roleId.get(mem, proc) as Oid });
+    return false;
+  });
+  return { sessions, prepared };
+}
+
 const AUTOVACUUM_TRIES = 50;
 /** Waits up to five seconds for the others to leave a database, asking autovacuum workers to do so. */
 export function countOtherDbBackends(databaseId: Oid): { conflict: boolean; backends: number; prepared: number } {
