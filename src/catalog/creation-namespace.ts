@@ -93,7 +93,7 @@ function initTempNamespace(): void {
   temp.toast = toast;
   temp.subId = getCurrentSubTransactionId();
 }
-function accessTempNamespace(): Oid {
+export function accessTempNamespace(): Oid {
   xactFlags.accessedTempNamespace = true;
   if (sessionIdentity.tempNamespace === 0) initTempNamespace();
   return sessionIdentity.tempNamespace;

@@ -2,6 +2,7 @@
  *  Counterpart: the calls that access/ makes into utils/cache/ */
 import { setRoleNames } from '#access/common/codec-acl.ts';
 import { setCodecTypeLookup } from '#access/common/datum-codec.ts';
+import { setNamespaceNameLookup } from '#access/common/namespace-name.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
 import {
   setCollationIsByteOrder,
@@ -24,7 +25,15 @@ import { type RelationData, relationGetIndexList, relationGetReplicaIndex } from
 import { indexOpen, relationClose, relationOpen } from '#catalog/relation.ts';
 import { isSuperuser, roleByName, roleByOid } from '#catalog/roles.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
-import { collationRow, databaseRow, familyProc, isArrayRow, procRow, typeRow } from '#catalog/syscache.ts';
+import {
+  collationRow,
+  databaseRow,
+  familyProc,
+  isArrayRow,
+  namespaceRow,
+  procRow,
+  typeRow,
+} from '#catalog/syscache.ts';
 import { collatedCall } from '#catalog/type-cache.ts';
 import '#catalog/const-bytes.ts';
 import '#catalog/table-rows.ts';
@@ -33,6 +42,8 @@ import { registerXactHooks } from '#transam/xact-hooks.ts';
 import { setDatabaseNameLookup } from '#transam/xid-generator.ts';
 
 setRoleNames({ nameOf: (oid) => roleByOid(oid)?.name, oidOf: (name) => roleByName(name)?.oid });
+
+setNamespaceNameLookup((oid) => namespaceRow(oid)?.nspname);
 
 setCodecTypeLookup((type) => {
   const row = typeRow(type);

@@ -68,6 +68,10 @@ export interface IndexRequest {
   /** By ALTER TABLE, which must not be surprised by its own session's queries. */
   readonly isAlterTable?: boolean;
   readonly position?: number;
+  /** The table is about to be rewritten, and its indexes built then. */
+  readonly skipBuild?: boolean;
+  /** It was there before: nobody asks for rights again. */
+  readonly isRebuild?: boolean;
 }
 
 const requestOf = (stmt: IndexStmt): IndexRequest => ({
@@ -156,7 +160,7 @@ export function defineIndex(relid: Oid, of: IndexRequest, sourceText: string): C
   const rel = tableOpen(relid, lock);
   checkRelationKind(rel);
   if (of.isAlterTable === true) checkTableNotInUse(rel, 'CREATE INDEX');
-  if (of.isAlterTable !== true) checkNamespaceRight(rel.namespace, 'CREATE');
+  if (of.isAlterTable !== true && of.isRebuild !== true) checkNamespaceRight(rel.namespace, 'CREATE');
   const tablespace = chooseTablespace(of.tablespace, rel.persistence);
   const method = store.am.by('amname', of.accessMethod)[0];
   if (method === undefined || method.amtype !== 'i') {
@@ -205,6 +209,7 @@ export function defineIndex(relid: Oid, of: IndexRequest, sourceText: string): C
     unique: of.unique,
     nullsNotDistinct: of.nullsNotDistinct,
     primary: of.primary,
+    ...(of.skipBuild === true ? { skipBuild: true } : {}),
     ...(of.concurrent === true ? { concurrent: true, skipBuild: true } : {}),
     ...(of.isConstraint
       ? { constraint: { deferrable: of.deferrable, deferred: of.initiallyDeferred, noInherit: true } }

@@ -74,7 +74,7 @@ export function changeRelationOwner(relid: Oid, wantedOwner: Oid, recursing: boo
       report('WARNING', {
         code: SQLSTATE.wrongObjectType,
         message: `cannot change owner of index "${name}"`,
-        hint: "Change the ownership of the index's table instead.",
+        hint: "Change the ownership of the index's table, instead.",
       });
     }
     newOwner = owner;

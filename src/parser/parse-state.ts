@@ -46,6 +46,7 @@ export type ExprKind =
   | 'index_expression'
   | 'index_predicate'
   | 'generated_column'
+  | 'alter_col_transform'
   | 'trigger_when'
   | 'copy_where'
   | 'function_default'

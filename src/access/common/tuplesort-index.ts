@@ -3,6 +3,7 @@
  *  Tuples are formed at once and kept as bytes; the first column is abbreviated to a number. Beyond the memory limit runs
  *  go to temporary files. With `unique`, two equal keys are found while sorting, for a sort compares all neighbours.
  *  Counterpart: tuplesort_begin_index_btree(), comparetup_index_btree() of src/backend/utils/sort/tuplesort.c */
+import { namespaceName } from '#access/common/namespace-name.ts';
 import { indexAttribute } from '#access/common/index-attribute.ts';
 import { indexDeform, indexFormTuple, indexTupleSize, setIndexTupleTid } from '#access/common/index-tuple.ts';
 import {
@@ -110,6 +111,7 @@ export class IndexTupleSort {
       code: SQLSTATE.uniqueViolation,
       message: `could not create unique index "${this.index.name}"`,
       detail: key === null ? 'Duplicate keys exist.' : `Key ${key} is duplicated.`,
+      schema: namespaceName(this.index.namespace),
       table: this.heap?.name,
       constraint: this.index.name,
     });

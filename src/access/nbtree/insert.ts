@@ -3,6 +3,7 @@
  *  The leaf is found and locked for writing; a unique index is checked under that lock, so that two insertions of the same
  *  key meet there. Whoever must wait for another transaction lets the lock go and begins again.
  *  Counterpart: src/backend/access/nbtree/nbtinsert.c (_bt_doinsert … _bt_findinsertloc) */
+import { namespaceName } from '#access/common/namespace-name.ts';
 import { indexDeform } from '#access/common/index-tuple.ts';
 import { UNIQUE_CHECK } from '#access/common/index-am.ts';
 import { buildIndexValueDescription } from '#access/common/key-description.ts';
@@ -274,6 +275,7 @@ function reportDuplicate(rel: Relation, heap: Relation, tup: number): never {
     code: SQLSTATE.uniqueViolation,
     message: `duplicate key value violates unique constraint "${rel.name}"`,
     detail: key === null ? undefined : `Key ${key} already exists.`,
+    schema: namespaceName(heap.namespace),
     table: heap.name,
     constraint: rel.name,
   });
