@@ -33,17 +33,12 @@ export function relationClose(rel: Relation, mode: LockMode | 0): void {
   if (mode !== LOCK.none) unlockRelationOid(oid, mode as LockMode);
 }
 
-const NOT_TABLES: Readonly<Record<string, string>> = {
-  i: 'This operation is not supported for indexes.',
-  I: 'This operation is not supported for partitioned indexes.',
-  c: 'This operation is not supported for composite types.',
-};
+const NOT_TABLES: Readonly<Record<string, string>> = { i: 'an index', I: 'an index', c: 'a composite type' };
 /** As relationOpen, but refuses indexes and composite types. */
 export function tableOpen(relid: Oid, mode: LockMode | 0): RelationData {
   const rel = relationOpen(relid, mode);
-  const detail = NOT_TABLES[rel.kind];
-  if (detail !== undefined)
-    report('ERROR', { code: SQLSTATE.wrongObjectType, message: `cannot open relation "${rel.name}"`, detail });
+  const what = NOT_TABLES[rel.kind];
+  if (what !== undefined) report('ERROR', { code: SQLSTATE.wrongObjectType, message: `"${rel.name}" is ${what}` });
   return rel;
 }
 export const tableClose = relationClose;

@@ -12,6 +12,7 @@ import { catalogRowSource, isBootstrapTuple } from '#catalog/catalog-state.ts';
 import { registerCatalogCaches } from '#catalog/inval.ts';
 import { NUMBER_COLUMNS } from '#catalog/oids.ts';
 import { factStore, ROW_SOURCE, type RowStore, setTableRows } from '#catalog/rows.ts';
+import { syscachesOf } from '#catalog/syscache-list.ts';
 import { scanCatalogRows, type SystemScan } from '#catalog/systable.ts';
 import { isTransactionState } from '#transam/xact.ts';
 
@@ -87,6 +88,8 @@ function collect(rows: RowStore<never>, found: unknown[]): (scan: SystemScan) =>
   };
 }
 const NONE: readonly unknown[] = [];
+/** Invalidation messages speak of catalogs that have a cache; rows of the others are read anew each time. */
+const changesAreAnnounced = (catalog: Oid): boolean => syscachesOf(catalog).length > 0;
 
 setTableRows({
   source: catalogRowSource,
@@ -102,7 +105,7 @@ setTableRows({
     const found: unknown[] = [];
     scanCatalogRows(rows.relid, column.index, [{ attnum: column.attnum, value }], collect(rows, found));
     // What was read may have been forgotten while it was being read.
-    memoryOf(rows.relid).byColumn.get(name)?.set(value, found);
+    if (changesAreAnnounced(rows.relid)) memoryOf(rows.relid).byColumn.get(name)?.set(value, found);
     return found;
   },
   all(rows) {
@@ -111,7 +114,7 @@ setTableRows({
     if (!isTransactionState()) return NONE;
     const found: unknown[] = [];
     scanCatalogRows(rows.relid, 0, [], collect(rows, found));
-    memory.all = found;
+    if (changesAreAnnounced(rows.relid)) memory.all = found;
     return found;
   },
 });

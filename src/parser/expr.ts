@@ -884,6 +884,12 @@ function sqlValueFunction(s: RawValueFunction): Expr {
 
 const NO_SUBQUERY: Partial<Record<ExprKind, string>> = {
   check_constraint: 'cannot use subquery in check constraint',
+  index_expression: 'cannot use subquery in index expression',
+  index_predicate: 'cannot use subquery in index predicate',
+  alter_col_transform: 'cannot use subquery in transform expression',
+  trigger_when: 'cannot use subquery in trigger WHEN condition',
+  generated_column: 'cannot use subquery in column generation expression',
+  copy_where: 'cannot use subquery in COPY FROM WHERE condition',
   column_default: 'cannot use subquery in DEFAULT expression',
   function_default: 'cannot use subquery in DEFAULT expression',
   execute_parameter: 'cannot use subquery in EXECUTE parameter',
