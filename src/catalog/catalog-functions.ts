@@ -1,9 +1,12 @@
 /** catalog-functions.ts — SQL functions that answer from the catalog: names, visibility, definitions, who and where am I.
  *  Importing this file makes them all present, with reg* and privilege functions.
  *  Counterpart: src/backend/utils/adt/ruleutils.c, format_type.c, misc.c, name.c; catalog/namespace.c */
+import '#catalog/enum.ts';
 import '#catalog/privilege-functions.ts';
 import '#catalog/reg-types.ts';
 import type { ArrayDatum, Datum } from '#adt/datum.ts';
+import { linkStatusIfExists, readSymlink } from '#platform/file-system.ts';
+import { DEFAULT_TABLESPACE, GLOBAL_TABLESPACE, tablespaceLink } from '#storage/file/paths.ts';
 import {
   type CallInfo,
   registerBuiltins,
@@ -226,7 +229,18 @@ registerBuiltins({
     if (oid !== 0 && known === undefined) {
       report('ERROR', { code: SQLSTATE.undefinedObject, message: `tablespace with OID ${oid} does not exist` });
     }
-    return '';
+    const space = oid === 0 ? sessionIdentity.databaseTablespace : oid;
+    if (space === DEFAULT_TABLESPACE || space === GLOBAL_TABLESPACE) return '';
+    const link = tablespaceLink(space);
+    const status = linkStatusIfExists(link);
+    if (status === undefined) {
+      report('ERROR', {
+        code: SQLSTATE.undefinedFile,
+        message: `could not stat file "${link}": No such file or directory`,
+      });
+    }
+    // One made in place is a folder.
+    return status?.isSymlink === true ? readSymlink(link) : link;
   },
   row_security_active: (oid: Oid) => (classRow(oid) === undefined ? null : false),
   row_security_active_name: (name: string) => {

@@ -4,6 +4,7 @@ import { commentObject } from '#commands/comment.ts';
 import { createTableAs, refreshMaterializedView, selectInto } from '#commands/create-table-as.ts';
 import { createSchema } from '#commands/schema.ts';
 import { alterSequence, defineSequence } from '#commands/sequence.ts';
+import { alterEnum, defineCompositeType, defineEnum } from '#commands/types.ts';
 import { defineView } from '#commands/view.ts';
 import type { CommandTable } from '#tcop/utility.ts';
 
@@ -17,4 +18,7 @@ export const OBJECT_COMMANDS: CommandTable = {
   // Only with INTO is a SELECT a utility statement.
   SelectStmt: { run: (stmt, call) => selectInto(stmt, call), writes: true },
   RefreshMatViewStmt: { run: (stmt) => refreshMaterializedView(stmt), writes: true },
+  CreateEnumStmt: { run: defineEnum, writes: true },
+  CompositeTypeStmt: { run: (stmt, call) => defineCompositeType(stmt, call.sourceText), writes: true },
+  AlterEnumStmt: { run: alterEnum, writes: true },
 };
