@@ -112,14 +112,10 @@ function rangeVar(p: ParseState, r: RangeVar): NsItem {
   const mode = isLockedName(p, alias?.aliasname ?? r.relname!) ? LOCK.rowShare : LOCK.accessShare;
   const row = openRangeVar(p, r, mode);
   if (row.relkind === 'i' || row.relkind === 'I') {
-    fail(p, SQLSTATE.wrongObjectType, `cannot open relation "${row.relname}"`, r.location ?? 0, {
-      detail: 'This operation is not supported for indexes.',
-    });
+    fail(p, SQLSTATE.wrongObjectType, `"${row.relname}" is an index`, r.location ?? 0);
   }
   if (row.relkind === 'c') {
-    fail(p, SQLSTATE.wrongObjectType, `cannot open relation "${row.relname}"`, r.location ?? 0, {
-      detail: 'This operation is not supported for composite types.',
-    });
+    fail(p, SQLSTATE.wrongObjectType, `"${row.relname}" is a composite type`, r.location ?? 0);
   }
   const item = addRelation(p, row, alias, r.inh === true, true);
   (item.rte as RteRelation).rellockmode = mode;
