@@ -14,6 +14,7 @@ import { RELATION } from '#catalog/oids.ts';
 import { dependenciesOf, dependentsOf, ownedSequences } from '#catalog/pg-depend.ts';
 import { deleteSharedDependencyRecordsFor } from '#catalog/pg-shdepend.ts';
 import { deleteComments, deleteInitPrivileges } from '#catalog/object-notes.ts';
+import type { RelationData } from '#catalog/relcache.ts';
 import { relationClose, tableOpen } from '#catalog/relation.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
@@ -292,7 +293,9 @@ function reportDependentObjects(
 
 // ── deleting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function deleteOneObject(object: ObjectAddress, depend: Relation, flags: DeletionFlags): void {
+/** Returns pg_depend, opened anew if the dropper committed on its way. */
+function deleteOneObject(object: ObjectAddress, given: RelationData, flags: DeletionFlags): RelationData {
+  let depend = given;
   const drop = droppers.get(object.classId);
   if (drop === undefined) {
     report('ERROR', {
@@ -300,19 +303,24 @@ function deleteOneObject(object: ObjectAddress, depend: Relation, flags: Deletio
       message: `dropping ${describe(object)} is not supported`,
     });
   }
+  if (flags.concurrently === true) relationClose(depend, LOCK.rowExclusive);
   drop(object, flags);
+  if (flags.concurrently === true) depend = tableOpen(RELATION.pgDepend, LOCK.rowExclusive);
   for (const { tid } of dependenciesOf(depend, object)) catalogDelete(depend, tid);
   deleteSharedDependencyRecordsFor(object.classId, object.objectId, object.objectSubId);
   deleteComments(object);
   deleteInitPrivileges(object);
   // The next object must find this one gone.
   commandCounterIncrement();
+  return depend;
 }
-function deleteAll(targets: readonly Target[], depend: Relation, flags: DeletionFlags): void {
+function deleteAll(targets: readonly Target[], given: RelationData, flags: DeletionFlags): void {
+  let depend = given;
   for (const { object, flags: why } of targets) {
     if (flags.skipOriginal === true && (why & WHY.original) !== 0) continue;
-    deleteOneObject(object, depend, flags);
+    depend = deleteOneObject(object, depend, flags);
   }
+  relationClose(depend, LOCK.rowExclusive);
 }
 
 /** DROP of one object. The caller has checked the user's right to drop it. */
@@ -323,7 +331,6 @@ export function performDeletion(object: ObjectAddress, behavior: DropBehavior, f
   findDependentObjects(search, object, WHY.original, null);
   reportDependentObjects(search.targets, behavior, flags, object);
   deleteAll(search.targets, depend, flags);
-  relationClose(depend, LOCK.rowExclusive);
 }
 /** DROP of several objects at once: what depends on one of them may be another. */
 export function performMultipleDeletions(
@@ -340,7 +347,6 @@ export function performMultipleDeletions(
   }
   reportDependentObjects(search.targets, behavior, flags, objects.length === 1 ? objects[0]! : null);
   deleteAll(search.targets, depend, flags);
-  relationClose(depend, LOCK.rowExclusive);
 }
 
 /** The sequence of an identity column. */

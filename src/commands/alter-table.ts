@@ -19,7 +19,7 @@ import { rangeVarGetRelid } from '#catalog/range-var.ts';
 import type { RelationData } from '#catalog/relcache.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
 import { store } from '#catalog/rows.ts';
-import { classRow } from '#catalog/syscache.ts';
+import { classRow, namespaceRow } from '#catalog/syscache.ts';
 import { checkTableNotInUse } from '#catalog/table-in-use.ts';
 import { createToastTable } from '#catalog/toasting.ts';
 import { changeColumnType, dropForRebuild, prepareColumnType, rebuild } from '#commands/alter-column-type.ts';
@@ -333,6 +333,7 @@ function changePersistence(work: AlterWork, rel: RelationData, persistence: 'p' 
     report('ERROR', {
       code: SQLSTATE.invalidTableDefinition,
       message: `cannot change logged status of table "${rel.name}" because it is temporary`,
+      schema: namespaceRow(rel.namespace)?.nspname,
       table: rel.name,
     });
   }
@@ -356,6 +357,7 @@ function changePersistence(work: AlterWork, rel: RelationData, persistence: 'p' 
         persistence === 'p'
           ? `could not change table "${rel.name}" to logged because it references unlogged table "${table.relname}"`
           : `could not change table "${rel.name}" to unlogged because it references logged table "${table.relname}"`,
+      schema: namespaceRow(rel.namespace)?.nspname,
       table: rel.name,
       constraint: row.conname,
     });

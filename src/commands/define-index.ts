@@ -25,6 +25,7 @@ import {
 import { checkTableNotInUse } from '#catalog/table-in-use.ts';
 import { isSystemColumnName } from '#catalog/attribute-checks.ts';
 import { stateOverRelation } from '#commands/cook-constraint.ts';
+import { finishConcurrentIndex } from '#commands/index-concurrently.ts';
 import { transformRelOptions, validateRelOptions } from '#commands/rel-options.ts';
 import { chooseTablespace } from '#commands/tablespace-choice.ts';
 import { containsMutable } from '#commands/volatility.ts';
@@ -109,13 +110,15 @@ export function createIndexStatement(stmt: IndexStmt, sourceText: string, isTopL
     },
   );
   const request = requestOf(stmt);
-  if (concurrent && classRow(relid)?.relpersistence !== 't') {
-    report('ERROR', {
-      code: SQLSTATE.featureNotSupported,
-      message: 'CREATE INDEX CONCURRENTLY is not supported yet',
-    });
+  // Nobody else can write to a temporary table.
+  if (!concurrent || classRow(relid)?.relpersistence === 't') {
+    defineIndex(relid, { ...request, concurrent: false }, sourceText);
+    return;
   }
-  defineIndex(relid, { ...request, concurrent: false }, sourceText);
+  const created = defineIndex(relid, request, sourceText);
+  if (created === null) return;
+  const isSafe = request.where === undefined && request.params.every((element) => element.expr === undefined);
+  finishConcurrentIndex(relid, created.oid, isSafe);
 }
 
 const KIND_DETAIL: Readonly<Record<string, string>> = {
