@@ -526,7 +526,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       b: select count(*), sum(v), min(k), max(k) from mov
       b: select count(*) from mov where k between 90 and 110`,
   },
-  'cursors keep their snapshot; WHERE CURRENT OF finds the row or its newer version': {
+  'cursors keep their snapshot; those FOR UPDATE lock row by row': {
     setup: ACCOUNTS,
     script: `
       a: begin
@@ -539,7 +539,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       a: declare d cursor for select * from acc where id >= 1 for update
       a: fetch 2 from d
       b: update acc set bal = 1 where id = 2
-      a: update acc set bal = -5 where current of d returning *
+      c: update acc set bal = 3 where id = 3
+      a: fetch all from d
       a: commit
       a: select * from acc order by id`,
   },
@@ -554,6 +555,123 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       a: select bal from acc where id = 1
       a: commit
       a: select bal from acc where id = 1`,
+  },
+  'EvalPlanQual: nested loops over indexes, and what an index condition says of the new row': {
+    setup: `drop table if exists ord, item; create table ord(id int primary key, state text, note int);
+      create table item(id int primary key, ord int, n int); create index on item(ord);
+      insert into ord select g, 'open', g from generate_series(1, 300) g;
+      insert into item select g, (g - 1) / 2 + 1, g from generate_series(1, 600) g; analyze ord; analyze item`,
+    script: `
+      a: begin
+      a: update item set ord = 8, n = n * 10 where id in (13, 14)
+      b: update ord set note = item.n from item where item.ord = ord.id and ord.id = 7 and item.id = 13 returning ord.*, item.*
+      a: update ord set state = 'closed' where id = 7
+      a: commit
+      b: select * from ord where id in (7, 8) order by id
+      a: begin
+      a: update ord set state = 'closed' where id = 9
+      b: delete from item using ord where ord.id = item.ord and ord.state = 'open' and item.ord = 9 returning item.*
+      a: commit
+      a: begin
+      a: update item set ord = 11 where id = 20
+      b: update item set n = 0 where ord = 10 returning *
+      a: commit
+      a: begin
+      a: update item set ord = 12 where id = 25
+      b: select * from item where ord in (12, 13) order by id for update
+      a: commit
+      a: begin
+      a: update ord set id = 1020 where id = 20
+      b: select ord.id, item.id from ord join item on item.ord = ord.id where ord.id between 19 and 21 order by 1, 2 for update of ord
+      a: commit
+      a: begin
+      a: update ord set note = -1 where id = 30
+      b: update ord set note = note - 10 where id = (select max(ord) from item where id < 60) returning *
+      a: commit
+      a: begin
+      a: update ord set note = -1 where id = 31
+      b: update ord o set note = (select count(*) from item where item.ord = o.id) where o.id = 31 and exists (select 1 from item where item.ord = o.id) returning *
+      a: commit
+      a: begin
+      a: update ord set note = 77 where id = 32
+      b: with moved as (update ord set note = note + 1 where id = 32 returning *) select * from moved
+      a: commit
+      a: begin
+      a: delete from ord where id = 33
+      b: with moved as (delete from ord where id in (33, 34) returning *) insert into ord select id + 5000, state, note from moved returning *
+      a: commit`,
+  },
+  'row locks of several transactions on one row': {
+    setup: ACCOUNTS,
+    script: `
+      a: begin
+      b: begin
+      c: begin
+      a: select id from acc where id = 1 for share
+      b: select id from acc where id = 1 for share
+      c: select id from acc where id = 1 for key share
+      d: update acc set bal = 0 where id = 1
+      a: commit
+      c: select id from acc where id = 1 for share
+      b: commit
+      c: rollback
+      a: begin
+      b: begin
+      a: update acc set bal = 5 where id = 2
+      b: select id from acc where id = 2 for key share
+      a: savepoint s
+      a: update acc set bal = 6 where id = 2
+      a: rollback to s
+      a: commit
+      c: update acc set bal = bal + 1 where id = 2 returning *
+      c: delete from acc where id = 2
+      b: commit
+      a: begin
+      a: select * from acc where id = 3 for no key update
+      b: begin
+      b: select id from acc where id = 3 for key share
+      b: select id from acc where id = 3 for share
+      a: rollback
+      b: update acc set bal = 4 where id = 3
+      b: commit
+      a: select * from acc order by id`,
+  },
+  'an exclusion of two updates of a unique key': {
+    setup: `drop table if exists uq; create table uq(k int unique, v int); insert into uq values (1, 1), (2, 2), (3, 3)`,
+    script: `
+      a: begin
+      a: update uq set k = 10 where k = 1
+      b: update uq set k = 10 where k = 2
+      a: rollback
+      a: begin
+      a: update uq set k = 1 where k = 10
+      b: insert into uq values (10, 0)
+      a: commit
+      a: begin isolation level repeatable read
+      a: select * from uq order by k
+      b: delete from uq where k = 3
+      a: insert into uq values (3, 33)
+      a: select * from uq order by k
+      a: commit
+      a: select * from uq order by k`,
+  },
+  'read-only transactions write only what is temporary': {
+    setup: ACCOUNTS,
+    script: `
+      a: create temp table own(a int)
+      a: begin read only
+      a: insert into own values (1)
+      a: select * from own for update
+      a: explain (costs off) update acc set bal = 1
+      a: select * from acc for share
+      a: rollback
+      a: begin read only
+      a: with x as (delete from acc returning *) select * from x
+      a: rollback
+      a: begin read only
+      a: create table nope(a int)
+      a: rollback
+      a: drop table own`,
   },
   'the end of a waiting session': {
     setup: ACCOUNTS,
