@@ -831,3 +831,50 @@ export const HOLDS: readonly string[] = [
 ];
 export const WANTS: readonly string[] = ['key share', 'share', 'no key update', 'update'];
 export const MATRIX_SETUP = ACCOUNTS;
+
+export const RANDOM_SETUP = `drop table if exists r; create table r(k int primary key, u int unique, v int);
+  insert into r values (1, 1, 1), (2, 2, 2), (3, 3, 3)`;
+/** A script of some sessions that do whatever comes to their minds; the same seed gives the same one. */
+export function randomScript(seed: number, steps: number): string[] {
+  let state = (seed * 2_654_435_761) >>> 0 || 1;
+  const upTo = (n: number): number => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % n;
+  };
+  const one = (of: readonly string[]): string => of[upTo(of.length)]!;
+  const key = (): number => 1 + upTo(4);
+  const levels = ['read committed', 'read committed', 'repeatable read'];
+  const makers: readonly (() => string)[] = [
+    () => `begin isolation level ${one(levels)}`,
+    () => `begin isolation level ${one(levels)}`,
+    () => 'commit',
+    () => 'commit',
+    () => 'rollback',
+    () => 'savepoint s',
+    () => 'rollback to s',
+    () => 'release s',
+    () => 'select * from r order by k, v',
+    () =>
+      `select * from r where k = ${key()} for ${one(['update', 'no key update', 'share', 'key share'])} ${one(['', '', 'nowait', 'skip locked'])}`,
+    () => `select * from r order by k for ${one(['update', 'share', 'key share'])} skip locked`,
+    () => `update r set v = v + 1 where k = ${key()} returning *`,
+    () => `update r set v = v + 10 where v > ${upTo(30)} returning *`,
+    () => `update r set u = ${key()} where k = ${key()} returning *`,
+    () => `update r set k = ${key()} where k = ${key()} returning *`,
+    () => `delete from r where k = ${key()} returning *`,
+    () => `delete from r where v = ${key()} returning *`,
+    () => `insert into r values (${key()}, ${key()}, ${key()}) returning *`,
+    () => `insert into r values (${key()}, ${key()}, ${key()}) on conflict do nothing returning *`,
+    () =>
+      `insert into r values (${key()}, ${10 + upTo(90)}, 0) on conflict (k) do update set v = r.v + 100 where r.v < 500 returning *`,
+  ];
+  const names = ['a', 'b', 'c'];
+  const script = names.map((name) => `${name}: set deadlock_timeout = '1ms'`);
+  for (const name of names) script.push(`${name}: begin`);
+  for (let n = 0; n < steps; n++) script.push(`${one(names)}: ${makers[upTo(makers.length)]!()}`);
+  // Whoever waits lets the others end first.
+  for (let n = 0; n < names.length; n++) for (const name of names) script.push(`${name}: commit`);
+  return [...script, 'a: select * from r order by k, v'];
+}
