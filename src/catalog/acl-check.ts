@@ -50,14 +50,20 @@ export function mayOnWholeRelation(row: ClassRow, role: Oid, right: string): boo
   return 'awd'.includes(right) && hasPrivilegesOfRole(role, WRITE_ALL_DATA);
 }
 /** The right on all these columns by themselves (attribute numbers, 0 the whole row; none: on any column). */
-function mayOnColumns(row: ClassRow, role: Oid, right: string, columns: readonly number[]): boolean {
+export function mayOnColumns(
+  row: ClassRow,
+  role: Oid,
+  right: string,
+  columns: readonly number[],
+  withGrant = false,
+): boolean {
   const list = attributes(row.oid);
   const granted = (attnum: number): boolean => {
     const attribute = attnum > 0 ? list[attnum - 1] : systemAttributes(row.oid).find((a) => a.attnum === attnum);
     return (
       attribute?.attacl != null &&
       !attribute.attisdropped &&
-      hasRight({ letter: 'c', owner: row.relowner, acl: attribute.attacl }, role, right, false)
+      hasRight({ letter: 'c', owner: row.relowner, acl: attribute.attacl }, role, right, withGrant)
     );
   };
   const present = list.filter((a) => !a.attisdropped);

@@ -63,6 +63,14 @@ const partOf = (what: string, name: string, relid: Oid): string => {
 
 const isPlainlyVisible = (namespace: Oid): boolean => namespace === NAMESPACE.pgCatalog;
 
+const DEFAULT_ACL_OBJECTS: Readonly<Record<string, string>> = {
+  r: 'relations',
+  S: 'sequences',
+  f: 'functions',
+  T: 'types',
+  n: 'schemas',
+};
+
 const DESCRIBERS: Readonly<Record<number, Describer>> = {
   [RELATION.pgProc]: (oid) => {
     const row = store.proc.byOid(oid);
@@ -143,6 +151,15 @@ const DESCRIBERS: Readonly<Record<number, Describer>> = {
     (oid) => store.authid.byOid(oid),
     (row) => row.rolname,
   ),
+  [RELATION.pgDefaultAcl]: (oid) => {
+    const row = store.defaultAcl.byOid(oid);
+    if (row === undefined) return null;
+    const what = DEFAULT_ACL_OBJECTS[row.defaclobjtype];
+    const role = store.authid.byOid(row.defaclrole)?.rolname ?? String(row.defaclrole);
+    const of = what === undefined ? '' : ` on new ${what}`;
+    const where = row.defaclnamespace === 0 ? '' : ` in schema ${schemaName(row.defaclnamespace)}`;
+    return `default privileges${of} belonging to role ${role}${where}`;
+  },
   [RELATION.pgDatabase]: named(
     'database',
     (oid) => store.database.byOid(oid),

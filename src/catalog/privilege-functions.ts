@@ -6,6 +6,7 @@
 import type { ArrayDatum, Datum } from '#adt/datum.ts';
 import { type BuiltinFunction, registerBuiltins, registerSetBuiltins, type SetIterator } from '#adt/fmgr.ts';
 import type { Oid } from '#base/ids.ts';
+import { mayOnColumns } from '#catalog/acl-check.ts';
 import {
   aclArray,
   defaultAcl,
@@ -155,7 +156,7 @@ for (const [name, kind] of Object.entries(KINDS)) {
   functions[`${base}_id`] = (object: Oid, p: string) => check(kind, me(), object, p);
 }
 
-// ---- columns: a right on the table is a right on each column; catalogs have no rights by column
+// ---- columns: a right on the table is a right on each column
 
 const COLUMN: ObjectKind = { ...KINDS['table']!, rights: ['SELECT', 'INSERT', 'UPDATE', 'REFERENCES'] };
 function checkColumn(role: Oid, relid: Oid, column: string | number, privileges: string): boolean | null {
@@ -170,7 +171,22 @@ function checkColumn(role: Oid, relid: Oid, column: string | number, privileges:
       `column "${column}" of relation "${classRow(relid)?.relname ?? relid}" does not exist`,
     );
   }
-  return check(COLUMN, role, relid, privileges);
+  const attnum =
+    typeof column === 'number'
+      ? column
+      : [...attributes(relid), ...systemAttributes(relid)].find((a) => a.attname === column && !a.attisdropped)!.attnum;
+  return checkByColumn(role, relid, privileges, [attnum]);
+}
+/** On the table, or on these columns by themselves; no columns: on any. */
+function checkByColumn(role: Oid, relid: Oid, privileges: string, columns: readonly number[]): boolean | null {
+  const wanted = parsePrivileges(privileges, COLUMN.rights);
+  const row = classRow(relid);
+  if (row === undefined) return null;
+  const table = { letter: 'r', owner: row.relowner, acl: row.relacl };
+  return wanted.some(
+    ({ right, withGrant }) =>
+      hasRight(table, role, right, withGrant) || mayOnColumns(row, role, right, columns, withGrant),
+  );
 }
 type Named = string | Oid;
 const roleArgument: Readonly<Record<string, (r: Named) => Oid>> = {
@@ -192,7 +208,7 @@ for (const [r, role] of Object.entries(roleArgument)) {
       ) => checkColumn(role(who), relation(table), column, p);
     }
     functions[`has_any_column_privilege_${r}_${t}`] = (who: Named, table: Named, p: string) =>
-      check(COLUMN, role(who), relation(table), p);
+      checkByColumn(role(who), relation(table), p, []);
   }
 }
 for (const [t, relation] of Object.entries(tableArgument)) {
@@ -201,7 +217,7 @@ for (const [t, relation] of Object.entries(tableArgument)) {
       checkColumn(sessionIdentity.userOid, relation(table), column, p);
   }
   functions[`has_any_column_privilege_${t}`] = (table: Named, p: string) =>
-    check(COLUMN, sessionIdentity.userOid, relation(table), p);
+    checkByColumn(sessionIdentity.userOid, relation(table), p, []);
 }
 
 // ---- roles

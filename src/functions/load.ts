@@ -9,6 +9,7 @@ import '#functions/lock-status.ts';
 import '#functions/log-functions.ts';
 import '#functions/memory.ts';
 import '#functions/null-counts.ts';
+import '#functions/relation-size.ts';
 import '#functions/sequence.ts';
 import '#functions/session-info.ts';
 import '#functions/session-objects.ts';

@@ -8,7 +8,9 @@ import {
   renameDatabase,
 } from '#commands/alter-database.ts';
 import { createDatabase, dropDatabase } from '#commands/database.ts';
+import { alterDefaultPrivileges } from '#commands/default-privileges.ts';
 import { grantStatement } from '#commands/grant.ts';
+import { dropOwned, reassignOwned } from '#commands/owned-objects.ts';
 import { grantRoles } from '#commands/role-membership.ts';
 import { alterDatabaseSet, alterRoleSet } from '#commands/role-settings.ts';
 import { roleSpecOid } from '#commands/role-spec.ts';
@@ -30,6 +32,9 @@ export const ROLE_COMMANDS: CommandTable = {
   DropRoleStmt: { run: dropRoles, writes: true },
   GrantRoleStmt: { run: grantRoles, writes: true },
   GrantStmt: { run: grantStatement, writes: true },
+  AlterDefaultPrivilegesStmt: { run: alterDefaultPrivileges, writes: true },
+  DropOwnedStmt: { run: dropOwned, writes: true },
+  ReassignOwnedStmt: { run: reassignOwned, writes: true },
   CreatedbStmt: { run: (stmt, call) => createDatabase(stmt, call.sourceText, call.isTopLevel), writes: true },
   DropdbStmt: { run: (stmt, call) => dropDatabase(stmt, call.isTopLevel), writes: true },
   AlterDatabaseStmt: { run: (stmt, call) => alterDatabase(stmt, call.sourceText, call.isTopLevel), writes: true },
