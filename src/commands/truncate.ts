@@ -13,6 +13,9 @@ import { relationClose, tableOpen } from '#catalog/relation.ts';
 import { store } from '#catalog/rows.ts';
 import { classRow } from '#catalog/syscache.ts';
 import { checkTableNotInUse } from '#catalog/table-in-use.ts';
+import { emptyPlan } from '#executor/empty-plan.ts';
+import { EState } from '#executor/estate.ts';
+import { triggerQueue } from '#executor/triggers.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
@@ -120,7 +123,13 @@ export function truncateStatement(stmt: TruncateStmt): void {
       }
     }
   }
+  triggerQueue.beginQuery();
+  const estate = new EState(emptyPlan, null);
+  const triggers = rels.map((rel) => triggerQueue.load(rel, estate));
+  for (const one of triggers) one?.beforeStatement('truncate', []);
   for (const rel of rels) truncateOne(rel);
+  for (const one of triggers) one?.afterStatement('truncate', []);
+  triggerQueue.endQuery(estate);
   for (const rel of rels) relationClose(rel, LOCK.none);
 }
 /** CASCADE: whoever refers to one of them, and so on. */

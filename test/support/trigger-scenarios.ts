@@ -201,6 +201,35 @@ create trigger "RI_x" after insert on fkc for each row execute function "RI_FKey
 insert into fkc values (1);
 select relhastriggers from pg_class where relname='fkc';
 `,
+  'statement triggers, TRUNCATE, COPY, disabled triggers': `
+create table t(a int primary key); create table u(a int references t);
+create trigger b before truncate on t execute function suppress_redundant_updates_trigger();
+insert into t values (1);
+truncate t; truncate t, u; truncate t cascade;
+drop trigger b on t; create trigger b after truncate on t execute function suppress_redundant_updates_trigger();
+truncate t, u; drop trigger b on t; truncate t, u; select * from t;
+create trigger b after update on t execute function suppress_redundant_updates_trigger();
+create trigger a before update on t execute function suppress_redundant_updates_trigger();
+update t set a = 1; drop trigger a on t; update t set a = 1; insert into t values (1) on conflict (a) do update set a = 2;
+drop trigger b on t;
+create trigger b after insert on t for each row execute function suppress_redundant_updates_trigger(); 
+copy t from stdin;
+5
+6
+\\.
+alter table t disable trigger b; insert into t values (7);
+alter table t enable trigger b; insert into t values (8);
+alter table t disable trigger user; insert into t values (8); alter table t enable always trigger b; set session_replication_role=replica; insert into t values (9); reset session_replication_role;
+alter table t disable trigger all; alter table u disable trigger all; insert into u values (99); alter table u enable trigger all; insert into u values (98);
+alter table t disable trigger nope;
+alter table u disable trigger user; select tgenabled from pg_trigger where tgrelid='u'::regclass;
+-- partial unique deferrable + hot updates + many rows
+create table w(a int, b int, unique (a) deferrable); insert into w select g, g from generate_series(1,500) g; update w set a = a + 1; update w set a = 501 - a where a > 400; select count(*), sum(a) from w;
+update w set a = 5;
+begin; set constraints all deferred; update w set a = 5; update w set a = b; commit; select count(distinct a) from w;
+begin; set constraints all deferred; savepoint s1; update w set a = 5; rollback to s1; savepoint s2; update w set a = 6 where b < 3; update w set a = b where b < 3; release s2; commit;
+begin; set constraints all deferred; update w set a = 6 where b < 3; prepare transaction 'x';
+`,
 };
 
 const FAMILY = `drop schema if exists k2 cascade; create schema k2; set search_path = k2;
