@@ -13,7 +13,8 @@ export const MAX_HEAP_ATTRIBUTES = 1600;
 const SYSTEM_NAMES: ReadonlySet<string> = new Set(['ctid', 'xmin', 'cmin', 'xmax', 'cmax', 'tableoid']);
 export const isSystemColumnName = (name: string): boolean => SYSTEM_NAMES.has(name);
 
-export function checkAttributeNamesTypes(desc: TupleDesc, kind: string): void {
+/** `allowAnyArray`: a copy of a catalog that has such columns. */
+export function checkAttributeNamesTypes(desc: TupleDesc, kind: string, allowAnyArray = false): void {
   if (desc.natts > MAX_HEAP_ATTRIBUTES) {
     report('ERROR', {
       code: SQLSTATE.tooManyColumns,
@@ -38,7 +39,10 @@ export function checkAttributeNamesTypes(desc: TupleDesc, kind: string): void {
     seen.add(name);
   }
   // A view over polymorphic catalog columns may have them itself; TOAST tables and sequences are made by us.
-  for (const column of desc.attrs) checkAttributeType(column.name, column.typeId, column.collation, []);
+  for (const column of desc.attrs) {
+    if (column.isDropped || (allowAnyArray && column.typeId === TYPE.anyarray)) continue;
+    checkAttributeType(column.name, column.typeId, column.collation, []);
+  }
 }
 
 /** `containing`: composite types around, which must not come again. */

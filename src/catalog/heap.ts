@@ -57,11 +57,13 @@ export interface NewRelation {
   /** A number chosen already, and a file that exists already (ALTER TABLE keeps an index's). */
   readonly oid?: Oid;
   readonly relfilenode?: Oid;
+  readonly allowSystemTableMods?: boolean;
 }
 
 /** heap_create(): the relation cache's entry and the file; no catalog rows yet. The result is referenced. */
 export function heapCreate(of: NewRelation & { readonly oid: Oid }): RelationData {
-  if (of.namespace === NAMESPACE.pgCatalog && of.oid >= 16384) refuseSystemSchema(of);
+  if (of.namespace === NAMESPACE.pgCatalog && of.oid >= 16384 && of.allowSystemTableMods !== true)
+    refuseSystemSchema(of);
   const hasStorage = HAS_STORAGE.includes(of.kind);
   let { tablespace } = of;
   if (!hasStorage && of.kind !== 'p' && of.kind !== 'I') tablespace = NO_OID;
@@ -245,7 +247,6 @@ export interface NewHeap extends NewRelation {
   readonly ofType?: Oid;
   /** Consult default privileges. */
   readonly useUserAcl?: boolean;
-  readonly allowSystemTableMods?: boolean;
   readonly isInternal?: boolean;
 }
 export interface CreatedHeap {
@@ -259,7 +260,7 @@ const RELATION_TYPE_HINT =
 /** heap_create_with_catalog(): everything but defaults and constraints. The new relation stays locked. */
 export function heapCreateWithCatalog(of: NewHeap): CreatedHeap {
   const pgClass = tableOpen(RELATION.pgClass, LOCK.rowExclusive);
-  checkAttributeNamesTypes(of.desc, of.kind);
+  checkAttributeNamesTypes(of.desc, of.kind, of.allowSystemTableMods);
   if (classByName(of.name, of.namespace) !== undefined) {
     report('ERROR', { code: SQLSTATE.duplicateTable, message: `relation "${of.name}" already exists` });
   }

@@ -261,6 +261,7 @@ export function indexCreate(heap: RelationData, of: NewIndex): CreatedIndex {
     desc: indexTupleDesc(heap, of),
     owner: heap.owner,
     index: desc,
+    isMapped: heap.isMapped,
     options: of.options ?? null,
     ...(of.relfilenode !== undefined ? { relfilenode: of.relfilenode } : {}),
   });
@@ -355,7 +356,7 @@ export function removeOldIndexDependencies(indexOid: Oid): void {
 // ── contents ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** index_build(): fills an empty index from its table, and writes down how large both are. */
-export function indexBuild(heap: RelationData, index: RelationData, concurrent: boolean): void {
+export function indexBuild(heap: RelationData, index: RelationData, concurrent: boolean, isReindex = false): void {
   const info = { ...infoOf(heap, index), concurrent };
   const stats = amIndexBuild(heap, index, info);
   if (index.persistence === 'u') {
@@ -365,7 +366,7 @@ export function indexBuild(heap: RelationData, index: RelationData, concurrent: 
     indexBuildEmpty(index);
   }
   // Transactions older than this one may see rows whose newer versions the index has under the same root.
-  if (info.brokenHotChain && !concurrent && index.index!.heapRelid !== 0) {
+  if (info.brokenHotChain && !isReindex && !concurrent && index.index!.heapRelid !== 0) {
     getTopTransactionId();
     const pgIndex = tableOpen(RELATION.pgIndex, LOCK.rowExclusive);
     const [row] = findCatalogTuples(store.index, pgIndex, INDEX_OID_INDEX, [{ attnum: 1, value: index.oid }]);

@@ -6,6 +6,7 @@ import type { Oid } from '#base/ids.ts';
 import { setNewFileNode } from '#catalog/heap.ts';
 import { buildIndexInfo, indexBuild } from '#catalog/index.ts';
 import { catalogUpdateColumns } from '#catalog/indexing.ts';
+import { cacheInvalidateRelcache } from '#catalog/inval.ts';
 import { getNewRelFileNode } from '#catalog/new-oid.ts';
 import { RELATION } from '#catalog/oids.ts';
 import {
@@ -14,6 +15,7 @@ import {
   relationGetIndexList,
   relFileNode,
 } from '#catalog/relcache.ts';
+import { relationMapUpdateMap } from '#catalog/relmap.ts';
 import { indexOpen, relationClose, tableOpen } from '#catalog/relation.ts';
 import { store } from '#catalog/rows.ts';
 import { relationDropStorage, relationTruncate } from '#catalog/storage.ts';
@@ -24,13 +26,11 @@ import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import { commandCounterIncrement } from '#transam/xact.ts';
 
 export function relationSetNewRelfilenode(rel: RelationData, persistence: 'p' | 'u' | 't' = rel.persistence): void {
-  if (rel.isMapped) {
-    report('ERROR', {
-      code: SQLSTATE.featureNotSupported,
-      message: 'new files for mapped relations are not supported yet',
-    });
-  }
   const relNode = getNewRelFileNode(rel.tablespace, null, persistence);
+  if (rel.isMapped) {
+    setNewMappedFile(rel, relNode);
+    return;
+  }
   const pgClass = tableOpen(RELATION.pgClass, LOCK.rowExclusive);
   const [found] = findCatalogTuples(store.class, pgClass, 2662 as Oid, [{ attnum: 1, value: rel.oid }]);
   if (found === undefined) report('ERROR', { message: `could not find tuple for relation ${rel.oid}` });
@@ -48,6 +48,18 @@ export function relationSetNewRelfilenode(rel: RelationData, persistence: 'p' | 
     relpersistence: persistence,
   });
   relationClose(pgClass, LOCK.rowExclusive);
+  commandCounterIncrement();
+  relationAssumeNewRelfilenode(rel);
+}
+
+/** A mapped relation's row in pg_class says nothing of its file, so it is not touched. */
+function setNewMappedFile(rel: RelationData, relNode: Oid): void {
+  relationDropStorage(rel);
+  rel.smgr = null;
+  rel.rnode = relFileNode(rel.tablespace, rel.isShared, relNode);
+  setNewFileNode(rel);
+  relationMapUpdateMap(rel.oid, relNode, rel.isShared, false);
+  cacheInvalidateRelcache(rel.oid);
   commandCounterIncrement();
   relationAssumeNewRelfilenode(rel);
 }

@@ -21,7 +21,7 @@ import { NO_CONSTRAINTS, type RelationConstraints } from '#catalog/constraints.t
 import { registerCatalogCaches } from '#catalog/inval.ts';
 import { RELATION, TYPE } from '#catalog/oids.ts';
 import { RelationData } from '#catalog/relation-data.ts';
-import { relationMapInvalidate, relationMapOidToFilenode } from '#catalog/relmap.ts';
+import { relationMapInvalidate, relationMapOidToFilenode, relationMapUpdateMap } from '#catalog/relmap.ts';
 import { parseRelOptions } from '#catalog/reloptions.ts';
 import {
   type AttributeRow,
@@ -442,6 +442,7 @@ export function relationBuildLocalRelation(of: LocalRelation): RelationData {
     rel.isLocalTemp = true;
   }
   rel.relfilenode = of.isMapped ? (0 as Oid) : of.relfilenode;
+  if (of.isMapped) relationMapUpdateMap(of.oid, of.relfilenode, of.isShared, true);
   initPhysicalAddress(rel);
   rel.createSubid = getCurrentSubTransactionId();
   touched.add(rel);

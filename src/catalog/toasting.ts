@@ -76,7 +76,7 @@ function makeToastTable(rel: RelationData, options: readonly string[] | null): b
     desc,
     owner: rel.owner,
     isShared: rel.isShared,
-    isMapped: false,
+    isMapped: rel.isMapped,
     options,
     isInternal: true,
   });

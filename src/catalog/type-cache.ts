@@ -12,14 +12,19 @@ import type { TypeRow } from '#catalog/rows.ts';
 import {
   baseType,
   btreeOpclass,
+  familyMember,
   familyProc,
   hashOpclass,
   isTrueArrayType,
+  operatorRow,
   procRow,
   typeRow,
 } from '#catalog/syscache.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+
+/** Strategy of equality in hash operator families. */
+const HASH_EQUAL = 1;
 
 /** 0A000 for a function that exists in the catalog only. */
 export function notImplemented(name: string): never {
@@ -145,7 +150,14 @@ function lazyOperators(info: TypeInfo, row: TypeRow): TypeInfo {
   });
   define('equals', () => {
     const compare = info.compare;
-    return compare === undefined ? undefined : (a, b, collation) => compare(a, b, collation) === 0;
+    if (compare !== undefined) return (a, b, collation) => compare(a, b, collation) === 0;
+    // Without an order, the hash class says what is equal.
+    const opclass = hashOpclass(row.oid);
+    if (opclass === undefined || !partsHave(row, 'equals')) return undefined;
+    const operator = operatorRow(familyMember(opclass.opcfamily, opclass.opcintype, opclass.opcintype, HASH_EQUAL));
+    if (operator === undefined) return undefined;
+    const call = collatedCall(operator.oprcode, row.oid);
+    return (a, b, collation) => call(a, b, collation) === true;
   });
   define('hash', () => {
     const opclass = hashOpclass(row.oid);
@@ -159,7 +171,7 @@ function lazyOperators(info: TypeInfo, row: TypeRow): TypeInfo {
 }
 
 /** An array can be compared only if its elements can. */
-function partsHave(row: TypeRow, what: 'compare' | 'hash'): boolean {
+function partsHave(row: TypeRow, what: 'compare' | 'equals' | 'hash'): boolean {
   const base = baseType(row.oid);
   if (!isTrueArrayType(base)) return true;
   const element = typeRow(base)!.typelem;
