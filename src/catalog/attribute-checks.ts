@@ -13,8 +13,8 @@ export const MAX_HEAP_ATTRIBUTES = 1600;
 const SYSTEM_NAMES: ReadonlySet<string> = new Set(['ctid', 'xmin', 'cmin', 'xmax', 'cmax', 'tableoid']);
 export const isSystemColumnName = (name: string): boolean => SYSTEM_NAMES.has(name);
 
-/** `allowAnyArray`: a copy of a catalog that has such columns. */
-export function checkAttributeNamesTypes(desc: TupleDesc, kind: string, allowAnyArray = false): void {
+/** `isCopy`: of a table that exists, so its types are right; those of catalogs may be such as no user could name. */
+export function checkAttributeNamesTypes(desc: TupleDesc, kind: string, isCopy = false): void {
   if (desc.natts > MAX_HEAP_ATTRIBUTES) {
     report('ERROR', {
       code: SQLSTATE.tooManyColumns,
@@ -40,7 +40,7 @@ export function checkAttributeNamesTypes(desc: TupleDesc, kind: string, allowAny
   }
   // A view over polymorphic catalog columns may have them itself; TOAST tables and sequences are made by us.
   for (const column of desc.attrs) {
-    if (column.isDropped || (allowAnyArray && column.typeId === TYPE.anyarray)) continue;
+    if (column.isDropped || isCopy) continue;
     checkAttributeType(column.name, column.typeId, column.collation, []);
   }
 }

@@ -22,7 +22,18 @@ import { RELATION } from '#catalog/oids.ts';
 import { type RelationData, relationGetIndexList } from '#catalog/relcache.ts';
 import { relationClose, tableOpen } from '#catalog/relation.ts';
 import { parseRelOptions } from '#catalog/reloptions.ts';
-import { btreeOpclass, familyMember, hashOpclass, typeRow } from '#catalog/syscache.ts';
+import type { OpclassRow } from '#catalog/rows.ts';
+import {
+  attributes,
+  baseType,
+  btreeOpclass,
+  elementType,
+  familyMember,
+  hashOpclass,
+  isTrueArrayType,
+  typeRelid,
+  typeRow,
+} from '#catalog/syscache.ts';
 import { systableBeginScan } from '#catalog/systable.ts';
 import {
   type ColumnOrder,
@@ -135,11 +146,24 @@ function columnSettings(relid: Oid, attnum: number): { target: number; options: 
   return { target, options: parseRelOptions(options === null ? null : (options.elements as string[])) };
 }
 
+/** Arrays and rows compare only if what they are made of does (the array_element and record_field flags of typcache.c). */
+function hasParts(type: Oid, classOf: (type: Oid) => OpclassRow | undefined): boolean {
+  const base = baseType(type);
+  if (isTrueArrayType(base)) {
+    const element = elementType(base);
+    return classOf(element) !== undefined && hasParts(element, classOf);
+  }
+  if (typeRow(base)?.typtype !== 'c') return true;
+  return attributes(typeRelid(base)).every(
+    (column) => column.attisdropped || (classOf(column.atttypid) !== undefined && hasParts(column.atttypid, classOf)),
+  );
+}
+
 /** get_sort_group_operators(). */
 function columnOrder(attr: Attribute, collation: Oid, target: number): ColumnOrder {
   const base = { type: attr.typeId, collation, length: attr.length, target };
   const ordered = btreeOpclass(attr.typeId);
-  if (ordered !== undefined) {
+  if (ordered !== undefined && hasParts(attr.typeId, btreeOpclass)) {
     const { opcfamily, opcintype } = ordered;
     return {
       ...base,
@@ -149,7 +173,7 @@ function columnOrder(attr: Attribute, collation: Oid, target: number): ColumnOrd
       equals: null,
     };
   }
-  const hashed = hashOpclass(attr.typeId);
+  const hashed = hasParts(attr.typeId, hashOpclass) ? hashOpclass(attr.typeId) : undefined;
   const equal = hashed === undefined ? 0 : familyMember(hashed.opcfamily, hashed.opcintype, hashed.opcintype, 1);
   return {
     ...base,
