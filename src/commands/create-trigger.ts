@@ -1,5 +1,5 @@
-/** create-trigger.ts — CREATE TRIGGER, ALTER TRIGGER … RENAME, ALTER TABLE … ENABLE/DISABLE TRIGGER.
- *  Counterpart: CreateTrigger(), renametrig(), EnableDisableTrigger() of src/backend/commands/trigger.c */
+/** create-trigger.ts — CREATE TRIGGER, ALTER TRIGGER … RENAME.
+ *  Counterpart: CreateTrigger(), renametrig() of src/backend/commands/trigger.c */
 import type { CreateTrigStmt, RenameStmt } from '@pgsql/types';
 import type { Oid } from '#base/ids.ts';
 import { hasRight } from '#catalog/acl.ts';
@@ -19,7 +19,6 @@ import { recordDependencyOnExpr } from '#catalog/expr-dependencies.ts';
 import { rangeVarGetRelid } from '#catalog/range-var.ts';
 import type { RelationData } from '#catalog/relcache.ts';
 import { relationClose, tableOpen } from '#catalog/relation.ts';
-import { isSuperuser } from '#catalog/roles.ts';
 import { type ProcRow, store, type TriggerRow } from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { classRow } from '#catalog/syscache.ts';
@@ -310,43 +309,3 @@ export function renameTrigger(stmt: RenameStmt): void {
   relationClose(rel, LOCK.none);
 }
 const FIRST_UNPINNED = 12000;
-
-/** What ALTER TABLE's subcommands mean: tgenabled, and which triggers. */
-export const TRIGGER_SUBCOMMANDS: Readonly<
-  Record<string, readonly [enabled: string, which: 'named' | 'all' | 'user']>
-> = {
-  AT_EnableTrig: ['O', 'named'],
-  AT_EnableAlwaysTrig: ['A', 'named'],
-  AT_EnableReplicaTrig: ['R', 'named'],
-  AT_DisableTrig: ['D', 'named'],
-  AT_EnableTrigAll: ['O', 'all'],
-  AT_DisableTrigAll: ['D', 'all'],
-  AT_EnableTrigUser: ['O', 'user'],
-  AT_DisableTrigUser: ['D', 'user'],
-};
-/** ALTER TABLE … ENABLE/DISABLE TRIGGER; the caller holds ShareRowExclusiveLock and has checked ownership. */
-export function enableDisableTrigger(rel: RelationData, subcommand: string, name: string): void {
-  const [enabled, which] = TRIGGER_SUBCOMMANDS[subcommand]!;
-  const pgTrigger = tableOpen(RELATION.pgTrigger, LOCK.rowExclusive);
-  const rows =
-    which === 'named'
-      ? triggersNamed(pgTrigger, rel.oid, name)
-      : findCatalogTuples(store.trigger, pgTrigger, TRIGGER_RELID_NAME_INDEX, [{ attnum: 2, value: rel.oid }]);
-  let changed = false;
-  for (const { tid, row } of rows) {
-    if (row.tgisinternal) {
-      if (which === 'user') continue;
-      if (!isSuperuser()) {
-        fail(SQLSTATE.insufficientPrivilege, `permission denied: "${row.tgname}" is a system trigger`);
-      }
-    }
-    if (row.tgenabled === enabled) continue;
-    catalogUpdateColumns(pgTrigger, tid, { tgenabled: enabled });
-    changed = true;
-  }
-  relationClose(pgTrigger, LOCK.rowExclusive);
-  if (which === 'named' && rows.length === 0) {
-    fail(SQLSTATE.undefinedObject, `trigger "${name}" for table "${rel.name}" does not exist`);
-  }
-  if (changed) cacheInvalidateRelcache(rel.oid);
-}
