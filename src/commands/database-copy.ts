@@ -6,7 +6,15 @@
  *  remove_dbtablespaces() of src/backend/commands/dbcommands.c, CreateAndCopyRelationData() of storage/buffer/bufmgr.c */
 import { heapGetAttr } from '#access/common/heap-tuple.ts';
 import { heapTupleSatisfies } from '#access/heap/visibility.ts';
-import { BLCKSZ, type BlockNumber, FORK, type ForkNumber, type Oid, PERMANENT_BACKEND, type RelFileNode } from '#base/ids.ts';
+import {
+  BLCKSZ,
+  type BlockNumber,
+  FORK,
+  type ForkNumber,
+  type Oid,
+  PERMANENT_BACKEND,
+  type RelFileNode,
+} from '#base/ids.ts';
 import { catalogTupleDesc } from '#catalog/catalog-desc.ts';
 import {
   createFolderAndVersionFile,

@@ -35,8 +35,7 @@ export function terminateOtherSessions(database: Oid): void {
     if (!hasPrivilegesOfRole(me, role) && !hasPrivilegesOfRole(me, SIGNAL_BACKEND)) {
       report('ERROR', {
         code: SQLSTATE.insufficientPrivilege,
-        message:
-          'must be a member of the role whose process is being terminated or member of pg_signal_backend',
+        message: 'must be a member of the role whose process is being terminated or member of pg_signal_backend',
       });
     }
   }

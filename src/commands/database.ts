@@ -172,10 +172,7 @@ function oidOption(options: Options, template: string | undefined): Oid | undefi
   if (option === undefined) return undefined;
   const oid = Number(defGetInt64(option)) as Oid;
   if (oid < FIRST_NORMAL_OID && template !== 'template0') {
-    error(
-      SQLSTATE.invalidParameterValue,
-      `OIDs less than ${FIRST_NORMAL_OID} are reserved for system objects`,
-    );
+    error(SQLSTATE.invalidParameterValue, `OIDs less than ${FIRST_NORMAL_OID} are reserved for system objects`);
   }
   return oid;
 }

@@ -101,8 +101,11 @@ function objectOid(type: ObjectType, node: Node): Oid {
       return store.tablespace.by('spcname', name)[0]?.oid ?? missing('tablespace', name, SQLSTATE.undefinedObject);
     default:
       // A domain's kind is looked at later, with the others' words.
-      return getObjectAddress(type === 'OBJECT_DOMAIN' ? 'OBJECT_TYPE' : type, asTypeName(type, node), LOCK.accessShare)!
-        .objectId;
+      return getObjectAddress(
+        type === 'OBJECT_DOMAIN' ? 'OBJECT_TYPE' : type,
+        asTypeName(type, node),
+        LOCK.accessShare,
+      )!.objectId;
   }
 }
 /** GRANT … ON TYPE gives its names as a list. */

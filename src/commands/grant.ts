@@ -129,8 +129,7 @@ interface GrantedThing {
 }
 
 function warnPartly(grant: GrantWish, thing: GrantedThing, which: 'no' | 'not all'): void {
-  const what =
-    thing.column === undefined ? `"${thing.name}"` : `column "${thing.column}" of relation "${thing.name}"`;
+  const what = thing.column === undefined ? `"${thing.name}"` : `column "${thing.column}" of relation "${thing.name}"`;
   report('WARNING', {
     code: grant.isGrant ? SQLSTATE.warningPrivilegeNotGranted : SQLSTATE.warningPrivilegeNotRevoked,
     message: grant.isGrant
@@ -221,7 +220,12 @@ function grantOnObject(rel: Relation, kind: GrantKind, grant: InternalGrant, oid
   const thing = { owner, acl, whole: kind.allowed, deniedWord: kind.deniedWord, name };
   const after = changedAcl(grant, grant.allPrivileges, privileges, thing);
   catalogUpdateColumns(rel, tuple!.tid, { [kind.acl]: arrayOfGrants(after) });
-  updateAclDependencies(objectAddress(kind.catalog, oid), owner, old === null ? [] : aclMembers(old), aclMembers(after));
+  updateAclDependencies(
+    objectAddress(kind.catalog, oid),
+    owner,
+    old === null ? [] : aclMembers(old),
+    aclMembers(after),
+  );
 }
 
 // ── relations and columns ────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ import { classRow } from '#catalog/syscache.ts';
 import { alterDatabaseOwner } from '#commands/alter-database.ts';
 import { revokeDefaultPrivileges } from '#commands/default-privileges.ts';
 import { behaviorOf, runGrant } from '#commands/grant.ts';
+import { changeObjectOwner } from '#commands/object-owner.ts';
 import { changeRelationOwner } from '#commands/relation-owner.ts';
 import { roleSpecsOf } from '#commands/role-names.ts';
 import { roleSpecOid } from '#commands/role-spec.ts';
@@ -113,17 +114,9 @@ function reassign(object: ObjectAddress, to: Oid): void {
     case RELATION.pgUserMapping:
       // They are about the role, not property.
       return;
-    default: {
-      const change = ownerChangers.get(object.classId);
-      if (change === undefined) notSupported(`reassigning the ownership of ${describe(object)}`);
-      change!(object.objectId, to);
-    }
+    default:
+      if (!changeObjectOwner(object, to)) notSupported(`reassigning the ownership of ${describe(object)}`);
   }
-}
-/** How objects of a catalog change hands, for who makes them. */
-const ownerChangers = new Map<Oid, (object: Oid, newOwner: Oid) => void>();
-export function registerOwnerChanger(classId: Oid, change: (object: Oid, newOwner: Oid) => void): void {
-  ownerChangers.set(classId, change);
 }
 
 export function reassignOwned(stmt: ReassignOwnedStmt): void {

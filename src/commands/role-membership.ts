@@ -6,7 +6,15 @@ import type { Oid } from '#base/ids.ts';
 import { catalogDelete, catalogInsert, catalogUpdateColumns, catalogValues } from '#catalog/indexing.ts';
 import { RELATION } from '#catalog/oids.ts';
 import { relationClose, tableOpen } from '#catalog/relation.ts';
-import { allMemberships, getRole, isMemberOfRoleNoSuper, isSuperuser, isSuperuserOid, roleByOid, rolesOf } from '#catalog/roles.ts';
+import {
+  allMemberships,
+  getRole,
+  isMemberOfRoleNoSuper,
+  isSuperuser,
+  isSuperuserOid,
+  roleByOid,
+  rolesOf,
+} from '#catalog/roles.ts';
 import { type AuthMembersRow, store } from '#catalog/rows.ts';
 import { sessionIdentity } from '#catalog/session-identity.ts';
 import { type CatalogTuple, findCatalogTuples } from '#catalog/systable.ts';

@@ -39,8 +39,7 @@ const error = (code: SqlState, message: string, detail?: string): never => repor
 const denied = (message: string): never => error(SQLSTATE.insufficientPrivilege, message);
 
 /** has_createrole_privilege() of the current user. */
-export const mayCreateRoles = (): boolean =>
-  isSuperuser() || roleByOid(sessionIdentity.userOid)?.createRole === true;
+export const mayCreateRoles = (): boolean => isSuperuser() || roleByOid(sessionIdentity.userOid)?.createRole === true;
 
 // ── options ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -76,7 +75,12 @@ function optionsByName(options: readonly Node[] | undefined, sourceText: string)
     }
     if (!isFlag(name) && !OTHER_OPTIONS.has(name)) report('ERROR', { message: `option "${name}" not recognized` });
     if (found.has(name)) {
-      fail(makeParseState(null, sourceText), SQLSTATE.syntaxError, 'conflicting or redundant options', option.location ?? -1);
+      fail(
+        makeParseState(null, sourceText),
+        SQLSTATE.syntaxError,
+        'conflicting or redundant options',
+        option.location ?? -1,
+      );
     }
     found.set(name, option);
   }
@@ -143,11 +147,7 @@ export function createRole(stmt: CreateRoleStmt, sourceText: string): void {
     if (!isSuperuser()) denied('must be superuser to create bypassrls users');
   } else if (!mayCreateRoles()) denied('permission denied to create role');
   if (isReservedRoleName(name)) {
-    error(
-      SQLSTATE.reservedName,
-      `role name "${name}" is reserved`,
-      'Role names starting with "pg_" are reserved.',
-    );
+    error(SQLSTATE.reservedName, `role name "${name}" is reserved`, 'Role names starting with "pg_" are reserved.');
   }
   const rel = tableOpen(RELATION.pgAuthid, LOCK.rowExclusive);
   if (roleByName(name) !== undefined) error(SQLSTATE.duplicateObject, `role "${name}" already exists`);

@@ -59,11 +59,10 @@ const MAX_PATH = 1024;
 
 const error = (code: SqlState, message: string, detail?: string, hint?: string): never =>
   report('ERROR', { code, message, detail, hint });
-const noTablespace = (name: string): never =>
-  error(SQLSTATE.undefinedObject, `tablespace "${name}" does not exist`);
+const noTablespace = (name: string): never => error(SQLSTATE.undefinedObject, `tablespace "${name}" does not exist`);
 
 function refuseReservedName(name: string): void {
-  if (!name.startsWith('pg_')) return;
+  if (settings.allow_system_table_mods || !name.startsWith('pg_')) return;
   error(
     SQLSTATE.reservedName,
     `unacceptable tablespace name "${name}"`,
@@ -71,8 +70,7 @@ function refuseReservedName(name: string): void {
   );
 }
 const exists = (name: string): boolean => store.tablespace.by('spcname', name)[0] !== undefined;
-const alreadyExists = (name: string): never =>
-  error(SQLSTATE.duplicateObject, `tablespace "${name}" already exists`);
+const alreadyExists = (name: string): never => error(SQLSTATE.duplicateObject, `tablespace "${name}" already exists`);
 
 function tablespaceTuple(rel: Relation, name: string): CatalogTuple<TablespaceRow> | undefined {
   const row = store.tablespace.by('spcname', name)[0];

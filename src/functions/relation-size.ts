@@ -51,7 +51,10 @@ function folderSize(path: string): number {
 function databaseSize(database: Oid): Datum {
   const row = store.database.byOid(database);
   if (row === undefined) {
-    return report('ERROR', { code: SQLSTATE.undefinedDatabase, message: `database with OID ${database} does not exist` });
+    return report('ERROR', {
+      code: SQLSTATE.undefinedDatabase,
+      message: `database with OID ${database} does not exist`,
+    });
   }
   const object = { letter: 'd', owner: row.datdba, acl: row.datacl };
   if (!hasRight(object, sessionIdentity.userOid, RIGHTS.CONNECT, false) && !mayReadStats()) {

@@ -11,6 +11,8 @@ import { createDatabase, dropDatabase } from '#commands/database.ts';
 import { alterDefaultPrivileges } from '#commands/default-privileges.ts';
 import { grantStatement } from '#commands/grant.ts';
 import { dropOwned, reassignOwned } from '#commands/owned-objects.ts';
+import { changeObjectOwner, refusePartType } from '#commands/object-owner.ts';
+import { getObjectAddress } from '#commands/object-lookup.ts';
 import { grantRoles } from '#commands/role-membership.ts';
 import { alterDatabaseSet, alterRoleSet } from '#commands/role-settings.ts';
 import { roleSpecOid } from '#commands/role-spec.ts';
@@ -23,6 +25,7 @@ import {
   renameTablespace,
 } from '#commands/tablespace.ts';
 import { stringOf } from '#parser/ast.ts';
+import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import type { CommandTable } from '#tcop/utility.ts';
 
 export const ROLE_COMMANDS: CommandTable = {
@@ -59,9 +62,28 @@ export function renameShared(stmt: RenameStmt): boolean {
   rename?.(stmt.subname ?? '', stmt.newname ?? '');
   return rename !== undefined;
 }
+/** Objects of one database that change hands by their row alone. */
+const OWNED: ReadonlySet<string> = new Set([
+  'OBJECT_SCHEMA',
+  'OBJECT_TYPE',
+  'OBJECT_DOMAIN',
+  'OBJECT_FUNCTION',
+  'OBJECT_PROCEDURE',
+  'OBJECT_ROUTINE',
+  'OBJECT_AGGREGATE',
+  'OBJECT_COLLATION',
+  'OBJECT_LANGUAGE',
+]);
 export function changeSharedOwner(stmt: AlterOwnerStmt): boolean {
-  const isDatabase = stmt.objectType === 'OBJECT_DATABASE';
-  if (!isDatabase && stmt.objectType !== 'OBJECT_TABLESPACE') return false;
+  const type = stmt.objectType ?? 'OBJECT_TABLE';
+  if (OWNED.has(type)) {
+    const owner = roleSpecOid(stmt.newowner ?? {});
+    const object = getObjectAddress(type, stmt.object, LOCK.accessExclusive)!;
+    refusePartType(object);
+    return changeObjectOwner(object, owner);
+  }
+  const isDatabase = type === 'OBJECT_DATABASE';
+  if (!isDatabase && type !== 'OBJECT_TABLESPACE') return false;
   const owner = roleSpecOid(stmt.newowner ?? {});
   const name = stringOf(stmt.object);
   if (isDatabase) alterDatabaseOwner(name, owner);

@@ -160,22 +160,10 @@ describe.each(PROCESS_MODELS)('process_model = %s', (model) => {
       }
     };
     beforeAll(async () => {
-      const { buildScramSecret } = await import('../../src/libpq/scram.ts');
-      const { md5Secret } = await import('../../src/libpq/md5-password.ts');
-      const roles: readonly (readonly [number, string, string])[] = [
-        [16384, 'plain_user', buildScramSecret('secret')],
-        [16385, 'md5_user', md5Secret('secret', 'md5_user')],
-        [16386, 'scram_user', buildScramSecret('secret')],
-        [16387, 'empty_user', ''],
-        [16388, 'rejected', ''],
-        [16389, 'unlisted', ''],
-      ];
-      for (const [oid, name, secret] of roles) {
-        const stored = secret === '' ? 'null' : `'${secret}'`;
-        cluster.psql(
-          `insert into pg_authid values (${oid}, '${name}', false, true, false, false, true, false, false, -1, ${stored}, null)`,
-        );
-      }
+      cluster.psql(`create role plain_user login password 'secret'`);
+      cluster.psql(`set password_encryption = 'md5'; create user md5_user password 'secret'`);
+      cluster.psql(`create user scram_user encrypted password 'secret'`);
+      for (const name of ['empty_user', 'rejected', 'unlisted']) cluster.psql(`create user ${name}`);
       const hba = join(cluster.dataDirectory, 'pg_hba.conf');
       expect(readFileSync(hba, 'utf8')).toContain('trust');
       writeFileSync(

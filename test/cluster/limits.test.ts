@@ -33,10 +33,7 @@ describe.each(PROCESS_MODELS)('process_model = %s', (model) => {
       model,
       conf: [`max_connections = ${MAX}`, `superuser_reserved_connections = ${RESERVED}`],
     });
-    const role = (oid: number, name: string, canLogin: boolean, limit: number): string =>
-      `(${oid}, '${name}', false, true, false, false, ${canLogin}, false, false, ${limit}, null, null)`;
-    const roles = [role(16384, 'alice', true, -1), role(16385, 'bob', true, 2), role(16386, 'carl', false, -1)];
-    cluster.psql(`insert into pg_authid values ${roles.join(', ')}`);
+    cluster.psql('create role alice login; create user bob connection limit 2; create role carl');
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.close();
