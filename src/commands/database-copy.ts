@@ -193,7 +193,7 @@ export function copyDatabaseFiles(source: DatabasePlace, target: DatabasePlace):
     beginCritical();
     xlogBeginInsert();
     const at = walScratch(16);
-    [target.oid, to, source.oid, tablespace].forEach((word, i) => mem.view.setUint32(at + 4 * i, word, true));
+    [target.oid, to, source.oid, tablespace].forEach((word, i) => void mem.view.setUint32(at + 4 * i, word, true));
     xlogRegisterData(at, 16);
     xlogInsert(RM.dbase, XLOG_DBASE_CREATE_FILE_COPY | XLR_SPECIAL_REL_UPDATE);
     endCritical();
@@ -220,7 +220,7 @@ export function removeDatabaseFolders(database: Oid): void {
   const at = walScratch(8 + 4 * removed.length);
   mem.view.setUint32(at, database, true);
   mem.view.setInt32(at + 4, removed.length, true);
-  removed.forEach((tablespace, i) => mem.view.setUint32(at + 8 + 4 * i, tablespace, true));
+  removed.forEach((tablespace, i) => void mem.view.setUint32(at + 8 + 4 * i, tablespace, true));
   xlogRegisterData(at, 8 + 4 * removed.length);
   xlogInsert(RM.dbase, XLOG_DBASE_DROP | XLR_SPECIAL_REL_UPDATE);
   endCritical();
