@@ -263,7 +263,8 @@ function compute(
   else if (column.method === 'distinct') result = computeDistinctStats(sample, column.order, totalRows);
   else {
     result = computeTrivialStats(sample, column.order);
-    if (result !== null && column.method === 'unique') result.distinct = -1 * (1 - result.nullFraction);
+    if (result !== null && column.method === 'unique' && result.nullFraction < 1)
+      result.distinct = -1 * (1 - result.nullFraction);
   }
   const given = isInherited ? column.distinctInherited : column.distinctOwn;
   if (result !== null && given !== undefined) result.distinct = given;
