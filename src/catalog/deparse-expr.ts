@@ -82,7 +82,8 @@ export function constText(node: nodes.Const, show: number): string {
       needsLabel = false;
       break;
     default:
-      body = quoteLiteral(text).trimStart();
+      // Backslashes stand for themselves: never E''.
+      body = `'${text.replaceAll("'", "''")}'`;
       needsLabel = node.consttype !== TYPE.unknown;
   }
   if (show < 0) return body;

@@ -2,6 +2,7 @@
  *  Part of the table of tcop/utility.ts. */
 import { commentObject } from '#commands/comment.ts';
 import { createTableAs, refreshMaterializedView, selectInto } from '#commands/create-table-as.ts';
+import { defineDomain } from '#commands/domain.ts';
 import { createSchema } from '#commands/schema.ts';
 import { alterSequence, defineSequence } from '#commands/sequence.ts';
 import { alterEnum, defineCompositeType, defineEnum } from '#commands/types.ts';
@@ -21,4 +22,5 @@ export const OBJECT_COMMANDS: CommandTable = {
   CreateEnumStmt: { run: defineEnum, writes: true },
   CompositeTypeStmt: { run: (stmt, call) => defineCompositeType(stmt, call.sourceText), writes: true },
   AlterEnumStmt: { run: alterEnum, writes: true },
+  CreateDomainStmt: { run: (stmt, call) => defineDomain(stmt, call.sourceText), writes: true },
 };
