@@ -16,6 +16,9 @@ const entries = {
   nodegres: 'src/cli/nodegres.ts',
   initdb: 'src/cli/initdb.ts',
   'pg-ctl': 'src/cli/pg-ctl.ts',
+  waldump: 'src/cli/waldump.ts',
+  controldata: 'src/cli/controldata.ts',
+  checksums: 'src/cli/checksums.ts',
   extension: 'src/bgworker/api.ts',
 };
 const present = Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(join(root, path))));

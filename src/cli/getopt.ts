@@ -7,8 +7,8 @@ export interface OptionSpec {
   readonly name: string;
   readonly short?: string;
   readonly long?: string;
-  /** Takes a value. */
-  readonly value?: boolean;
+  /** Takes a value; `optional` only behind an equals sign. */
+  readonly value?: boolean | 'optional';
 }
 export interface ParsedOption {
   readonly name: string;
@@ -48,7 +48,7 @@ export function parseCommandLine(argv: readonly string[], specs: readonly Option
       const equals = word.indexOf('=');
       const spec = findLong(specs, word.slice(2, equals < 0 ? undefined : equals));
       let value = equals < 0 ? undefined : word.slice(equals + 1);
-      if (spec.value !== true && value !== undefined) {
+      if ((spec.value ?? false) === false && value !== undefined) {
         throw new CommandLineError(`option '--${spec.long}' doesn't allow an argument`);
       }
       if (spec.value === true && value === undefined) {

@@ -373,7 +373,7 @@ function syncPath(path: string): void {
   }
 }
 /** fsync of everything below, then of the folder itself. */
-function syncTree(path: string): void {
+export function syncTree(path: string): void {
   for (const name of readdirSync(path)) {
     const child = join(path, name);
     const status = lstatSync(child);

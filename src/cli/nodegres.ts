@@ -2,6 +2,8 @@
  *  process tree (`ps`) and the log (`logs`). */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { resolve } from 'node:path';
+import { checksums } from '#cli/checksums.ts';
+import { controldata } from '#cli/controldata.ts';
 import { portOf, runForeground } from '#cli/foreground.ts';
 import type { Output } from '#cli/initdb.ts';
 import { initdb } from '#cli/initdb.ts';
@@ -9,6 +11,7 @@ import { showLogs } from '#cli/logs-command.ts';
 import { pgCtl } from '#cli/pg-ctl.ts';
 import { PidFileError } from '#cli/pid-file.ts';
 import { showProcesses } from '#cli/ps-command.ts';
+import { waldump } from '#cli/waldump.ts';
 import { NODEGRES_VERSION } from '#runtime/version.ts';
 
 /** Handed to pg_ctl with all their words. */
@@ -52,6 +55,7 @@ class Nodegres {
     for (const [name, description] of Object.entries(PG_CTL_COMMANDS)) {
       this.passThrough(name, description, (words) => pgCtl([name, ...words], this.env, this.io));
     }
+    this.addInspection();
     this.addPs();
     this.addLogs();
   }
@@ -96,6 +100,18 @@ class Nodegres {
   private addInitdb(): void {
     this.passThrough('initdb', 'create a data directory: [-D DATADIR] [-U NAME] [-A METHOD] …', (words) =>
       initdb(words, this.env, this.io),
+    );
+  }
+
+  private addInspection(): void {
+    this.passThrough('waldump', 'show the write-ahead log: [-p PATH] [-s START] [STARTSEG [ENDSEG]] …', (words) =>
+      waldump(words, this.env, this.io),
+    );
+    this.passThrough('controldata', 'show the control file: [-D DATADIR]', async (words) =>
+      controldata(words, this.env, this.io),
+    );
+    this.passThrough('checksums', 'verify, enable or disable checksums: [-c|-d|-e] [-D DATADIR]', async (words) =>
+      checksums(words, this.env, this.io),
     );
   }
 

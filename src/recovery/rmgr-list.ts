@@ -9,6 +9,15 @@ import { smgrRmgr } from '#catalog/storage.ts';
 import { tablespaceRmgr } from '#catalog/tablespace-redo.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
+import {
+  BRIN_WORDS,
+  GIN_WORDS,
+  GIST_WORDS,
+  HASH_WORDS,
+  type RecordWords,
+  SPGIST_WORDS,
+} from '#recovery/index-descriptions.ts';
+import { GENERIC_WORDS, MESSAGE_WORDS, ORIGIN_WORDS } from '#recovery/other-descriptions.ts';
 import { xlogRmgr } from '#recovery/xlog-redo.ts';
 import { clogRmgr } from '#transam/clog.ts';
 import { commitTsRmgr } from '#transam/commit-ts.ts';
@@ -18,7 +27,7 @@ import { xactRmgr } from '#transam/xact-redo.ts';
 import type { RmgrRow } from '#wal/rmgr.ts';
 
 /** What nobody here writes: a log that has it is another server's. */
-function missing(name: string): RmgrRow {
+function missing(name: string, words: RecordWords): RmgrRow {
   return {
     name,
     redo(record) {
@@ -27,8 +36,7 @@ function missing(name: string): RmgrRow {
         message: `WAL records of resource manager ${name} (ID ${record.rmid}) cannot be replayed`,
       });
     },
-    describe: () => '',
-    identify: () => null,
+    ...words,
   };
 }
 
@@ -45,16 +53,16 @@ export const RMGRS: readonly RmgrRow[] = [
   heap2Rmgr,
   heapRmgr,
   btreeRmgr,
-  missing('Hash'),
-  missing('Gin'),
-  missing('Gist'),
+  missing('Hash', HASH_WORDS),
+  missing('Gin', GIN_WORDS),
+  missing('Gist', GIST_WORDS),
   sequenceRmgr,
-  missing('SPGist'),
-  missing('BRIN'),
+  missing('SPGist', SPGIST_WORDS),
+  missing('BRIN', BRIN_WORDS),
   commitTsRmgr,
-  missing('ReplicationOrigin'),
-  missing('Generic'),
-  missing('LogicalMessage'),
+  missing('ReplicationOrigin', ORIGIN_WORDS),
+  missing('Generic', GENERIC_WORDS),
+  missing('LogicalMessage', MESSAGE_WORDS),
 ];
 
 export function rmgrOf(id: number): RmgrRow {

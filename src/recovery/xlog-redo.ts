@@ -14,7 +14,7 @@ import { standbyShutdownCheckpoint } from '#transam/startup.ts';
 import { VariableCache } from '#transam/transam-layout.ts';
 import { variableCacheAt } from '#transam/variable-cache.ts';
 import { readXidLimits, setNextObjectId, setTransactionIdLimit } from '#transam/xid-generator.ts';
-import { timestampText } from '#recovery/log-times.ts';
+import { timestampText } from '#transam/xact-describe.ts';
 import { checkRequiredParameters } from '#recovery/required-parameters.ts';
 import { recovery } from '#recovery/recovery-vars.ts';
 import { noteSafeRestartPoint } from '#recovery/restartpoint.ts';

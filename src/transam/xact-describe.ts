@@ -7,23 +7,17 @@ import { readPrepareRecord } from '#transam/two-phase-record.ts';
 import type { CommitInvalidations, DroppedStats } from '#transam/xact-hooks.ts';
 import { parseXactRecord, readXids, XACT_OP, XACT_OPMASK, XINFO, type XactRecord } from '#transam/xact-record.ts';
 import type { DecodedRecord } from '#wal/decoded-record.ts';
+import { formatLogSeconds } from '#runtime/error/log-time.ts';
 import { lsnText } from '#wal/wal-format.ts';
 
 /** Microseconds between 1970 and 2000. */
 const EPOCH_DIFFERENCE = 946_684_800_000_000;
 
-/** "2024-05-06 07:08:09.012345 UTC", in the time zone of the process. */
+/** "2024-05-06 07:08:09.012345 UTC", in log_timezone; pg_waldump sets that to the system's zone. */
 export function timestampText(time: number): string {
   const micros = time + EPOCH_DIFFERENCE;
   const seconds = Math.floor(micros / 1_000_000);
-  const date = new Date(seconds * 1000);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  const zone =
-    new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' })
-      .formatToParts(date)
-      .find((p) => p.type === 'timeZoneName')?.value ?? 'UTC';
+  const [day, clock, zone] = formatLogSeconds(seconds).split(' ');
   return `${day} ${clock}.${String(micros - seconds * 1_000_000).padStart(6, '0')} ${zone}`;
 }
 

@@ -96,7 +96,11 @@ export async function torture(options) {
             ) && !/injection point/.test(line),
         );
       for (const line of new Set(panics))
-        if (!/terminating connection because of crash|root|in recovery mode|no transaction in progress/.test(line))
+        if (
+          !/terminating connection because of crash|root|in recovery mode|no transaction in progress|_fsm; zeroing out page/.test(
+            line,
+          )
+        )
           complain(`log: ${line}`);
 
       const fired = /signal 9|injection point/.test(server.log);
@@ -116,8 +120,15 @@ export async function torture(options) {
       if (judged !== '') complain(judged);
       const redo = /redo done at (\S+)/.exec(server.log)?.[1] ?? 'no redo';
       for (const line of server.log.split('\n'))
-        if (/PANIC|assert|WARNING:(?!.*root)/.test(line)) complain(`recovery: ${line}`);
+        if (/PANIC|assert|WARNING:(?!.*(root|_fsm; zeroing out page))/.test(line)) complain(`recovery: ${line}`);
       say(`cycle ${cycle} ${what}${fired ? ' (fired)' : ''}: ${commits} commits, ${redo}, ${found.length} problems`);
+      if (problems.length > 0)
+        say(
+          server.log
+            .split('\n')
+            .filter((line) => !/FATAL|DETAIL/.test(line))
+            .join('\n'),
+        );
       failed = problems.length > 0;
     }
     if (options.judge || failed) {
