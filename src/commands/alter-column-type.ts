@@ -97,12 +97,14 @@ export function prepareColumnType(
   if (rel.ofType !== 0 && !recursing) {
     report('ERROR', { code: SQLSTATE.wrongObjectType, message: 'cannot alter column type of typed table' });
   }
+  const p = stateOverRelation(rel.oid, work.sourceText);
+  let using = transform;
+  if (using === null && def.raw_default !== undefined) using = transformExpr(p, def.raw_default, 'alter_col_transform');
   const attnum = attributeOf(rel, name);
   const column = rel.tupleDesc.attrs[attnum - 1]!;
   if (column.inhCount > 0 && !recursing) {
     report('ERROR', { code: SQLSTATE.invalidTableDefinition, message: `cannot alter inherited column "${name}"` });
   }
-  const p = stateOverRelation(rel.oid, work.sourceText);
   const { type, typmod } = resolveTypeName(p, def.typeName!);
   checkTypeUsage(type);
   checkAttributeType(name, type, columnCollation(p, def, type), []);
@@ -110,8 +112,6 @@ export function prepareColumnType(
   if (table.changedColumns.has(attnum)) {
     report('ERROR', { code: SQLSTATE.featureNotSupported, message: `cannot alter type of column "${name}" twice` });
   }
-  let using = transform;
-  if (using === null && def.raw_default !== undefined) using = transformExpr(p, def.raw_default, 'alter_col_transform');
   const source: Expr = using ?? {
     kind: 'Var',
     varno: 1,

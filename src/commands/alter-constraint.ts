@@ -32,7 +32,7 @@ import { renameRelation } from '#commands/rename-relation.ts';
 import { finishKeys, tableElements } from '#commands/table-elements.ts';
 import { stringToNode } from '#nodes/node-text.ts';
 import type { Expr } from '#nodes/primitives.ts';
-import { makeParseState } from '#parser/parse-state.ts';
+import { fail as failAt, makeParseState } from '#parser/parse-state.ts';
 import { report } from '#runtime/error/report.ts';
 import { SQLSTATE, type SqlState } from '#runtime/error/sqlstate.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
@@ -111,15 +111,16 @@ export function addCheckConstraints(
   for (const child of childOids) withChild(child, (childRel) => addCheckConstraints(work, childRel, named, true, true));
 }
 
-const wrongIndex = (message: string, detail: string): never =>
-  report('ERROR', { code: SQLSTATE.wrongObjectType, message, detail });
 const CANNOT_USE = 'Cannot create a primary key or unique constraint using such an index.';
 
 /** ADD CONSTRAINT … USING INDEX: a unique index that is there becomes the constraint's. */
 function addIndexConstraint(work: AlterWork, rel: RelationData, constraint: Constraint): void {
   const indexName = constraint.indexname ?? '';
   const isPrimary = constraint.contype === 'CONSTR_PRIMARY';
-  const fail = (code: SqlState, message: string): never => report('ERROR', { code, message });
+  const p = makeParseState(null, work.sourceText);
+  const fail = (code: SqlState, message: string, detail?: string): never =>
+    failAt(p, code, message, constraint.location, { detail });
+  const wrongIndex = (message: string, detail: string): never => fail(SQLSTATE.wrongObjectType, message, detail);
   const row = classByName(indexName, rel.namespace);
   if (row === undefined) {
     fail(SQLSTATE.undefinedObject, `index "${indexName}" does not exist`);

@@ -174,6 +174,7 @@ export function defineIndex(relid: Oid, of: IndexRequest, sourceText: string): C
   }
   indexAm(method.oid);
   const p = stateOverRelation(relid, sourceText);
+  const predicate = indexPredicate(p, of.where);
   const all = [...of.params, ...of.including];
   const named = all.map((element) => ({
     element,
@@ -183,7 +184,6 @@ export function defineIndex(relid: Oid, of: IndexRequest, sourceText: string): C
   const columns = named.map(({ element }, i) =>
     indexColumn(p, rel, element, names[i]!, i < keyCount, of.isConstraint, method.oid, of.accessMethod),
   );
-  const predicate = indexPredicate(p, of.where);
   const name = of.name ?? chooseIndexName(rel, names.slice(0, all.length), of);
   const options = transformRelOptions(null, of.options, null, [], false);
   validateRelOptions('btree', options);
