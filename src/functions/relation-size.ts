@@ -115,7 +115,7 @@ function forkSize(rel: Relation, fork: ForkNumber): number {
     size += status.size;
   }
 }
-const allForks = (rel: Relation): number => FORKS.reduce((sum, fork) => sum + forkSize(rel, fork), 0);
+const allForks = (rel: Relation): number => FORKS.reduce<number>((sum, fork) => sum + forkSize(rel, fork), 0);
 
 /** `measure` of an open relation; null if it is gone: a snapshot may still show it. */
 function measured(relid: Oid, measure: (rel: Relation) => number): Datum {
