@@ -65,9 +65,8 @@ export class LockRowsState extends PlanState<LockRows> {
           // Skipped as locked, or already changed by this command.
           return null;
         case 'deleted':
-          refuseConcurrent('delete');
-          return null;
         case 'updated':
+          // PostgreSQL makes no difference in what it says here.
           refuseConcurrent('update');
           return null;
         default:

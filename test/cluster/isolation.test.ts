@@ -68,14 +68,14 @@ describe.runIf(hasOracle)('sessions beside PostgreSQL', () => {
   test.each(Object.keys(PERMUTED))('%s, in many orders', async (name) => {
     const { setup, sessions, look } = PERMUTED[name]!;
     // A transaction that failed ends with its ROLLBACK.
-    for (const order of interleavings(sessions, 30)) {
+    for (const order of interleavings(sessions, 12)) {
       const [ours, theirs] = await play(setup, [...order, look]);
       expect(ours).toBe(theirs);
     }
   });
 
   test('whatever comes to their minds', async () => {
-    const seeds = Number(process.env['ISOLATION_SEEDS'] ?? 6);
+    const seeds = Number(process.env['ISOLATION_SEEDS'] ?? 4);
     const first = Number(process.env['ISOLATION_SEED'] ?? 1);
     for (const stage of stages) stage.patience = 30;
     try {

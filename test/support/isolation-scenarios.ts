@@ -845,7 +845,8 @@ export function randomScript(seed: number, steps: number): string[] {
   };
   const one = (of: readonly string[]): string => of[upTo(of.length)]!;
   const key = (): number => 1 + upTo(4);
-  const levels = ['read committed', 'read committed', 'repeatable read'];
+  const levels =
+    seed % 2 === 0 ? ['serializable', 'serializable', 'repeatable read'] : ['read committed', 'repeatable read'];
   const makers: readonly (() => string)[] = [
     () => `begin isolation level ${one(levels)}`,
     () => `begin isolation level ${one(levels)}`,
@@ -872,7 +873,7 @@ export function randomScript(seed: number, steps: number): string[] {
   ];
   const names = ['a', 'b', 'c'];
   const script = names.map((name) => `${name}: set deadlock_timeout = '1ms'`);
-  for (const name of names) script.push(`${name}: begin`);
+  for (const name of names) script.push(`${name}: begin isolation level ${levels[0]}`);
   for (let n = 0; n < steps; n++) script.push(`${one(names)}: ${makers[upTo(makers.length)]!()}`);
   // Whoever waits lets the others end first.
   for (let n = 0; n < names.length; n++) for (const name of names) script.push(`${name}: commit`);
