@@ -1,5 +1,5 @@
 // cycles.mjs — write, crash, restart, verify; again and again on one data directory.
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -105,6 +105,11 @@ export async function torture(options) {
 
       const fired = /signal 9|injection point/.test(server.log);
       server.spawnOptions = {};
+      // What recovery found, for whoever looks into its complaints.
+      if (options.keep && server.hasEnded) {
+        rmSync(join(server.folder, 'crashed'), { recursive: true, force: true });
+        cpSync(server.dataDirectory, join(server.folder, 'crashed'), { recursive: true });
+      }
       let judged = '';
       if (way !== 'child' && options.judge) judged = await judgeCrashed(server);
       server.log = '';
