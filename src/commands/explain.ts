@@ -206,6 +206,7 @@ export function explainOnePlan(
   // What the statement does must not be seen by those before it, nor change the caller's snapshot.
   pushCopiedSnapshot(getActiveSnapshot());
   updateActiveSnapshotCommandId();
+  queryDesc.skipTriggers = !options.analyze;
   executorStart(queryDesc);
   if (options.analyze) {
     executorRun(queryDesc, 0);
