@@ -17,6 +17,7 @@ import {
 import type { Oid } from '#base/ids.ts';
 import { KEYWORDS } from '#catalog/data/keywords.generated.ts';
 import { ruleText, storedExprText, userViewText } from '#catalog/deparse.ts';
+import { triggerDefinition } from '#catalog/trigger-definition.ts';
 import { encodingName, encodingNumber, ENCODINGS } from '#catalog/encodings.ts';
 import { formatTypeExtended } from '#catalog/format-type.ts';
 import {
@@ -208,8 +209,8 @@ registerBuiltins({
   pg_get_ruledef_ext: (oid: Oid, pretty: boolean) => ruleText(oid, pretty),
   pg_describe_object: (classId: Oid, objectId: Oid, subId: number) =>
     classId === 0 && objectId === 0 ? null : objectDescription(objectAddress(classId, objectId, subId)),
-  pg_get_triggerdef: nothing,
-  pg_get_triggerdef_ext: nothing,
+  pg_get_triggerdef: (oid: Oid) => triggerDefinition(oid, false),
+  pg_get_triggerdef_ext: triggerDefinition,
   pg_get_partkeydef: nothing,
   pg_get_partition_constraintdef: nothing,
   pg_get_statisticsobjdef: nothing,
