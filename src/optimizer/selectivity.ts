@@ -22,6 +22,8 @@ export interface RelStats {
   readonly tuples: number;
   /** Every value appears once (VALUES, ordinality). */
   readonly unique: boolean;
+  /** Rows that pass the relation's own conditions. */
+  readonly rows: number;
   /** What ANALYZE knows of the column. */
   readonly column: ColumnStatistics | undefined;
 }
@@ -354,10 +356,19 @@ function equalityJoin(left: Expr, right: Expr, jointype: JoinType, stats: StatsO
   if (jointype !== 'semi' && jointype !== 'anti') return present / Math.max(a.count, b.count);
   const leftIsOuter = pullVars(left).every((v) => (leftRelids & (1n << BigInt(v.varno))) !== 0n);
   const [outer, inner] = leftIsOuter ? [a, b] : [b, a];
-  if (outer.guessed || inner.guessed) return 0.5;
-  return outer.count <= inner.count || inner.count < 0 ? 1 : inner.count / outer.count;
+  const [outerExpr, innerExpr] = leftIsOuter ? [left, right] : [right, left];
+  // No more values can be there than rows that its own conditions leave.
+  const innerRows = rowsOf(innerExpr, stats);
+  const clamped = innerRows !== undefined && inner.count >= innerRows;
+  const innerCount = clamped ? innerRows : inner.count;
+  const nulls = nullsOf(outerExpr, stats);
+  const known = !outer.guessed && (!inner.guessed || clamped);
+  const matched = (known ? (outer.count <= innerCount ? 1 : innerCount / outer.count) : 0.5) * (1 - nulls);
+  // An outer row has a match no more often than an inner join would give rows for it.
+  return innerRows === undefined ? matched : Math.min(matched, (innerRows * present) / Math.max(a.count, b.count));
 }
-
+const rowsOf = (expr: Expr, stats: StatsOf): number | undefined =>
+  expr.kind === 'Var' ? stats(expr)?.rows : expr.kind === 'RelabelType' ? rowsOf(expr.arg, stats) : undefined;
 const nullsOf = (expr: Expr, stats: StatsOf): number =>
   expr.kind === 'Var'
     ? (stats(expr)?.column?.nullFraction ?? 0)
