@@ -26,6 +26,7 @@ import { report } from '#runtime/error/report.ts';
 import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { rewriteQuery } from '#rewrite/rewrite.ts';
 import {
+  activeSnapshotSet,
   getActiveSnapshot,
   popActiveSnapshot,
   pushCopiedSnapshot,
@@ -204,9 +205,11 @@ export function explainOnePlan(
   const before = performance.now();
   queryDesc.skipTriggers = !options.analyze;
   // What the statement does must not be seen by those before it, nor change the caller's snapshot.
-  pushCopiedSnapshot(getActiveSnapshot());
-  updateActiveSnapshotCommandId();
-  queryDesc.skipTriggers = !options.analyze;
+  const seesData = activeSnapshotSet();
+  if (seesData) {
+    pushCopiedSnapshot(getActiveSnapshot());
+    updateActiveSnapshotCommandId();
+  }
   executorStart(queryDesc);
   if (options.analyze) {
     executorRun(queryDesc, 0);
@@ -214,8 +217,8 @@ export function explainOnePlan(
   }
   const root = describePlan(queryDesc, options);
   executorEnd(queryDesc);
-  popActiveSnapshot();
-  if (options.analyze) commandCounterIncrement();
+  if (seesData) popActiveSnapshot();
+  if (options.analyze && seesData) commandCounterIncrement();
   const executionTime = performance.now() - before;
   const summary: [string, number][] = [];
   if (options.summary && planningTime !== null) summary.push(['Planning Time', planningTime]);

@@ -4,7 +4,6 @@
 import { indexBeginScan, indexEndScan, indexGetNext, indexInsert } from '#access/common/index-access.ts';
 import { type IndexInfo, UNIQUE_CHECK } from '#access/common/index-am.ts';
 import type { Relation, TupleDesc } from '#access/common/relation-descriptor.ts';
-import { schemaNameOf } from '#access/common/key-description.ts';
 import { heapDeform } from '#access/common/heap-tuple.ts';
 import { makeScanKey, SK, type ScanKey } from '#access/common/scan-key.ts';
 import type { Datum } from '#adt/datum.ts';
@@ -13,6 +12,7 @@ import { INVALID_TID, type ItemPointer, type Oid } from '#base/ids.ts';
 import { INVALID_XID } from '#base/xid.ts';
 import { relationClose, relationOpen } from '#catalog/relation.ts';
 import { relationGetIndexList } from '#catalog/relcache.ts';
+import { namespaceRow } from '#catalog/syscache.ts';
 import { type ConflictOperator, exclusionOperators, uniqueOperators } from '#executor/index-operators.ts';
 import { type Eval, type EState, ExprContext, type Row } from '#executor/estate.ts';
 import { compileOver, markStoredColumns } from '#executor/stored-expr.ts';
@@ -175,7 +175,7 @@ export class IndexSet {
         report('ERROR', {
           code: SQLSTATE.objectNotInPrerequisiteState,
           message: 'ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters',
-          schema: schemaNameOf(this.heap),
+          schema: namespaceRow(this.heap.namespace)?.nspname,
           table: this.heap.name,
           constraint: maker.index.name,
         });

@@ -84,9 +84,11 @@ export class BaseRelation {
   }
   stats(v: Var): RelStats {
     const rte = this.rte;
-    if (rte.rtekind !== 'relation') return { tuples: this.#tuples, unique: this.#unique, column: undefined };
+    if (rte.rtekind !== 'relation')
+      return { tuples: this.#tuples, unique: this.#unique, rows: this.rows, column: undefined };
     return {
       tuples: this.#tuples,
+      rows: this.rows,
       unique: this.#info !== null && isUniqueColumn(this.#info, v.varattno),
       column: v.varattno > 0 ? columnStatistics(rte.relid, v.varattno) : undefined,
     };
@@ -102,6 +104,10 @@ export class BaseRelation {
           index.columns.slice(0, index.nKeys).every((column) => column > 0 && columns.has(column)),
       ) === true
     );
+  }
+  /** Average width of a column, if statistics or the type tell. */
+  columnWidth(column: number): number | undefined {
+    return column > 0 ? this.#info?.widths[column - 1] : undefined;
   }
   get pages(): number {
     return this.#info?.pages ?? 0;
@@ -210,7 +216,7 @@ export class BaseRelation {
     for (const bitmap of bitmapPaths(indexJob, bitmaps, this.rows)) {
       const quals = [...indexJob.quals, ...bitmap.outerClauses];
       const make = (list: TargetEntry[], fix: (expr: Expr) => Expr) =>
-        makeBitmapScan(bitmap, this.rtindex, list, quals, info.tuples, fix);
+        makeBitmapScan(bitmap, this.rtindex, list, quals, { tuples: info.tuples, rows: this.rows }, fix);
       addPath(paths, this.#indexPath({ ...bitmap, order: [], make }, job), job.startupMatters);
     }
   }

@@ -96,7 +96,7 @@ export function makeBitmapScan(
   rtindex: number,
   targets: TargetEntry[],
   quals: readonly Expr[],
-  tuples: number,
+  size: TableSize,
   fix: (expr: Expr) => Expr,
 ): Plan {
   const condition = implicitAnd(conditionOf(path.tree));
@@ -105,14 +105,19 @@ export function makeBitmapScan(
   );
   return {
     kind: 'BitmapHeapScan',
-    ...baseFields(targets, makeBitmapTree(path.tree, rtindex, tuples, fix)),
+    ...baseFields(targets, makeBitmapTree(path.tree, rtindex, size, fix)),
     scanrelid: rtindex,
     qual: filters.map(fix),
     bitmapqualorig: condition.map(fix),
   };
 }
 
-function makeBitmapTree(tree: BitmapTree, rtindex: number, tuples: number, fix: (expr: Expr) => Expr): Plan {
+/** Rows of the table, and those that pass its conditions. */
+interface TableSize {
+  readonly tuples: number;
+  readonly rows: number;
+}
+function makeBitmapTree(tree: BitmapTree, rtindex: number, size: TableSize, fix: (expr: Expr) => Expr): Plan {
   if (tree.kind === 'index') {
     const { clauses, index, access } = tree.path;
     return {
@@ -120,7 +125,7 @@ function makeBitmapTree(tree: BitmapTree, rtindex: number, tuples: number, fix: 
       ...baseFields([]),
       startupCost: 0,
       totalCost: access.total,
-      planRows: clampRows(access.selectivity * tuples),
+      planRows: clampRows(access.selectivity * size.tuples),
       planWidth: 0,
       scanrelid: rtindex,
       indexid: index.oid,
@@ -128,14 +133,14 @@ function makeBitmapTree(tree: BitmapTree, rtindex: number, tuples: number, fix: 
       indexqualorig: clauses.flatMap((clause) => clause.quals.map(fix)),
     };
   }
-  const bitmapplans = tree.inputs.map((input) => makeBitmapTree(input, rtindex, tuples, fix));
-  const { total, selectivity } = treeCost(tree, 0);
+  const bitmapplans = tree.inputs.map((input) => makeBitmapTree(input, rtindex, size, fix));
+  const { total, selectivity } = treeCost(tree, size.rows);
   return {
     kind: tree.kind === 'and' ? 'BitmapAnd' : 'BitmapOr',
     ...baseFields([]),
     startupCost: total,
     totalCost: total,
-    planRows: clampRows(selectivity * tuples),
+    planRows: clampRows(selectivity * size.tuples),
     planWidth: 0,
     bitmapplans,
   };

@@ -24,9 +24,10 @@ import {
   setOrder,
   type SortKey,
 } from '#optimizer/plan-make.ts';
-import { type PlannerInfo, type PlanParam, targetsWidth } from '#optimizer/planner-info.ts';
+import { exprWidth, type PlannerInfo, type PlanParam } from '#optimizer/planner-info.ts';
 import { relidsOfFrom } from '#optimizer/prep.ts';
 import { clauseListSelectivity, distinctValues, joinSelectivity, type RelStats } from '#optimizer/selectivity.ts';
+import { STATISTIC_KIND, statisticSlot } from '#optimizer/statistics.ts';
 import { bit, containsVolatile, isSubset, pullVars, relidsOf } from '#optimizer/volatility.ts';
 import { settings } from '#runtime/guc/guc.ts';
 import { report } from '#runtime/error/report.ts';
@@ -136,6 +137,13 @@ export class JoinPlanner {
         out.push(makeTargetEntry(variable, out.length + 1, null));
     }
     return out.sort((a, b) => order(a) - order(b)).map((entry, i) => ({ ...entry, resno: i + 1 }));
+  }
+
+  #width(targets: readonly TargetEntry[]): number {
+    return targets.reduce((sum, { expr }) => {
+      const known = expr.kind === 'Var' ? this.#bases.get(expr.varno)?.columnWidth(expr.varattno) : undefined;
+      return sum + (known ?? exprWidth(expr));
+    }, 0);
   }
 
   plan(): { rel: Rel; constantQuals: Expr[] } {
@@ -567,11 +575,13 @@ export class JoinPlanner {
     for (const key of keys) bucket = Math.min(bucket, this.#bucketSize(key.innerExpr, inner));
     startup += hashCost.startup + restCost.startup;
     let matches: number;
-    if (job.jointype === 'semi' || job.jointype === 'anti') {
-      const found = Math.max(0, Math.min(outer.rows, job.jointype === 'semi' ? job.rows : outer.rows - job.rows));
-      const bucketRows = clampRows(inner.rows * bucket);
-      run += hashCost.perTuple * found * clampRows(bucketRows * 0.5) * 0.5;
-      run += hashCost.perTuple * (outer.rows - found) * clampRows(inner.rows / Math.max(1024, inner.rows)) * 0.05;
+    if (job.jointype === 'semi' || job.jointype === 'anti' || job.unique) {
+      const factors = this.#matchFactors(job);
+      const found = roundEven(outer.rows * factors.matchFraction);
+      const fraction = 2 / (factors.matches + 1);
+      const buckets = hashBuckets(inner.rows);
+      run += hashCost.perTuple * found * clampRows(inner.rows * bucket * fraction) * 0.5;
+      run += hashCost.perTuple * (outer.rows - found) * clampRows(inner.rows / buckets) * 0.05;
       matches = job.jointype === 'anti' ? outer.rows - found : found;
     } else {
       run += hashCost.perTuple * outer.rows * clampRows(inner.rows * bucket) * 0.5;
@@ -617,11 +627,25 @@ export class JoinPlanner {
       }),
     ];
   }
+  /** The share of the inner rows that the average outer row meets in its bucket. */
   #bucketSize(expr: Expr, inner: RelPath): number {
     const distinct = distinctValues(expr, this.stats);
     if (distinct.guessed) return 0.1;
-    const buckets = Math.max(1024, 2 ** Math.ceil(Math.log2(Math.max(1, inner.rows))));
-    return distinct.count > buckets ? 1 / buckets : 1 / distinct.count;
+    let bare = expr;
+    while (bare.kind === 'RelabelType') bare = bare.arg;
+    const known = bare.kind === 'Var' ? this.stats(bare) : undefined;
+    let { count } = distinct;
+    const nulls = known?.column?.nullFraction ?? 0;
+    const average = (1 - nulls) / count;
+    // Conditions leave only some of the values.
+    const base = bare.kind === 'Var' ? this.#bases.get(bare.varno) : undefined;
+    if (base !== undefined && known !== undefined && known.tuples > 0)
+      count = clampRows((count * base.rows) / known.tuples);
+    const buckets = hashBuckets(inner.rows);
+    let share = count > buckets ? 1 / buckets : 1 / count;
+    const most = known?.column === undefined ? undefined : statisticSlot(known.column, STATISTIC_KIND.mcv)?.numbers[0];
+    if (average > 0 && most !== undefined && most > average) share *= most / average;
+    return Math.max(1.0e-6, Math.min(1, share));
   }
 
   #mergeJoins(job: JoinJob): RelPath[] {
@@ -691,7 +715,8 @@ export class JoinPlanner {
   }
 
   #joinPath(job: JoinJob, startup: number, total: number, order: readonly SortKey[], make: () => Plan): RelPath {
-    const targets = job.targets;
+    const width = this.#width(job.targets);
+    const { targets } = job;
     const provided = new Set<PlanParam>(job.params);
     const required = [...job.outer.required, ...job.inner.required.filter((param) => !provided.has(param))];
     const finish = (): Plan => {
@@ -699,13 +724,13 @@ export class JoinPlanner {
       plan.startupCost = startup;
       plan.totalCost = total;
       plan.planRows = job.rows;
-      plan.planWidth = targetsWidth(targets);
+      plan.planWidth = width;
       return plan;
     };
     return {
       relids: job.relids,
       rows: job.rows,
-      width: targetsWidth(targets),
+      width,
       startup,
       total,
       order,
@@ -812,6 +837,9 @@ function gatePath(path: RelPath, constants: Expr[]): RelPath {
     },
   };
 }
+
+/** Buckets of a hash table, without batches. */
+const hashBuckets = (rows: number): number => Math.max(1024, 2 ** Math.ceil(Math.log2(Math.max(1, rows))));
 
 interface JoinKey {
   /** outer op inner */

@@ -32,11 +32,3 @@ export function setKeyDescriber(by: KeyDescriber): void {
   describer = by;
 }
 export const buildIndexValueDescription: KeyDescriber = (index, values) => describer(index, values);
-
-let schemaNamer: (rel: Relation) => string | undefined = () => undefined;
-/** Namespaces are the catalog's business. */
-export function setSchemaNamer(by: (rel: Relation) => string | undefined): void {
-  schemaNamer = by;
-}
-/** Name of a relation's schema, for the fields of an error. */
-export const schemaNameOf = (rel: Relation): string | undefined => schemaNamer(rel);

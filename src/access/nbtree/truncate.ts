@@ -1,6 +1,5 @@
 /** truncate.ts — short separators: which key columns a pivot tuple needs to tell two leaf tuples apart.
  *  Counterpart: _bt_truncate(), _bt_keep_natts(), _bt_keep_natts_fast(), _bt_check_third_page() of nbtutils.c */
-import { schemaNameOf } from '#access/common/key-description.ts';
 import { indexAttribute, storedLength } from '#access/common/index-attribute.ts';
 import { compareKey } from '#access/common/key-compare.ts';
 import type { Relation } from '#access/common/relation-descriptor.ts';
@@ -183,7 +182,6 @@ export function checkThirdPage(rel: Relation, heap: Relation | null, page: numbe
     hint:
       'Values larger than 1/3 of a buffer page cannot be indexed.\n' +
       'Consider a function index of an MD5 hash of the value, or use full text indexing.',
-    schema: heap == null ? undefined : schemaNameOf(heap),
     table: heap?.name,
     constraint: rel.name,
   });
