@@ -150,8 +150,9 @@ export function createEnumValues(type: Oid, labels: readonly string[]): void {
   relationClose(rel, LOCK.rowExclusive);
 }
 
-const isNoLabel = (label: string): never =>
+function isNoLabel(label: string): never {
   report('ERROR', { code: SQLSTATE.invalidParameterValue, message: `"${label}" is not an existing enum label` });
+}
 
 /** AddEnumLabel(): at the end, or beside a neighbour. */
 export function addEnumLabel(
@@ -216,7 +217,7 @@ export function renameEnumLabel(type: Oid, from: string, to: string): void {
   const rel = tableOpen(RELATION.pgEnum, LOCK.rowExclusive);
   const found = findCatalogTuples(store.enum, rel, 0, [{ attnum: 2, value: type }]);
   const old = found.find(({ row }) => row.enumlabel === from);
-  if (old === undefined) return isNoLabel(from);
+  if (old === undefined) isNoLabel(from);
   if (found.some(({ row }) => row.enumlabel === to)) {
     report('ERROR', { code: SQLSTATE.duplicateObject, message: `enum label "${to}" already exists` });
   }

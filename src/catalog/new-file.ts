@@ -21,7 +21,6 @@ import { store } from '#catalog/rows.ts';
 import { relationDropStorage, relationTruncate } from '#catalog/storage.ts';
 import { findCatalogTuples } from '#catalog/systable.ts';
 import { report } from '#runtime/error/report.ts';
-import { SQLSTATE } from '#runtime/error/sqlstate.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import { commandCounterIncrement } from '#transam/xact.ts';
 

@@ -136,7 +136,7 @@ export function explainQuery(
     ? explainSelect(node, text, params, options)
     : isTag(node, 'ExecuteStmt')
       ? explainExecute(bodyOf(node, 'ExecuteStmt'), text, params, options)
-      : explainUtility(node, options);
+      : explainUtility(options);
   dest.start(columns);
   const row: Datum[] = [null];
   // Text goes out line by line, a document as one value.
@@ -161,14 +161,12 @@ function explainExecute(
   const planningTime = performance.now() - before;
   return plans
     .map((plan) =>
-      plan.commandType === 'utility'
-        ? explainUtility(plan.utilityStmt as Node, options)
-        : explainOnePlan(plan, params, options, planningTime),
+      plan.commandType === 'utility' ? explainUtility(options) : explainOnePlan(plan, params, options, planningTime),
     )
     .join('\n');
 }
 
-function explainUtility(node: Node, options: ExplainOptions): string {
+function explainUtility(options: ExplainOptions): string {
   if (options.format === 'json') return '[\n  "Utility statements have no plan structure"\n]';
   return 'Utility statements have no plan structure\n';
 }

@@ -18,7 +18,6 @@ import {
   mayRead,
   resetAllOptions,
   setConfigOptionExt,
-  settings,
   showOption,
 } from '#runtime/guc/guc.ts';
 import { gucEnvironment } from '#runtime/guc/hooks.ts';

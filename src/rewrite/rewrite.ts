@@ -187,12 +187,25 @@ function mapChanged<T>(list: T[], f: (item: T) => T): T[] {
   return out ?? list;
 }
 
+/** A table's own rows alone would be a wrong answer. */
+function refuseChildren(relid: Oid): void {
+  const row = classRow(relid);
+  if (row?.relhassubclass !== true || store.inherits.by('inhparent', relid).length === 0) return;
+  report('ERROR', {
+    code: SQLSTATE.featureNotSupported,
+    message: `queries over the children of table "${row.relname}" are not supported`,
+    hint: 'Use ONLY to read or change the rows of the table itself.',
+  });
+}
+
 function expandEntry(rte: RangeTblEntry): RangeTblEntry {
   if (rte.rtekind === 'subquery') {
     const subquery = expand(rte.subquery);
     return subquery === rte.subquery ? rte : { ...rte, subquery };
   }
-  if (rte.rtekind !== 'relation' || rte.relkind !== 'v') return rte;
+  if (rte.rtekind !== 'relation') return rte;
+  if (rte.inh && rte.relkind === 'r') refuseChildren(rte.relid);
+  if (rte.relkind !== 'v') return rte;
   const expanded: RteSubquery = {
     kind: 'RangeTblEntry',
     rtekind: 'subquery',

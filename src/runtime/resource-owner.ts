@@ -125,8 +125,7 @@ export class ResourceOwner {
     const before = setCurrentResourceOwner(this);
     try {
       if (phase === 'beforeLocks') this.releasing = true;
-      for (const held of [...this.held])
-        if (held.kind.phase === phase) this.releaseHeld(held, isCommit, isTopLevel);
+      for (const held of [...this.held]) if (held.kind.phase === phase) this.releaseHeld(held, isCommit, isTopLevel);
       if (phase === 'locks') releaseLocksOf(this, isCommit, isTopLevel);
     } finally {
       setCurrentResourceOwner(before);
@@ -146,8 +145,7 @@ export class ResourceOwner {
     while (resources.length > 0) {
       const resource = resources.pop()!;
       const extra = held.extras?.pop();
-      if (isCommit && kind.heldUntilEnd !== true)
-        report('WARNING', { message: kind.describeLeak(resource, extra) });
+      if (isCommit && kind.heldUntilEnd !== true) report('WARNING', { message: kind.describeLeak(resource, extra) });
       kind.release(resource, extra, isCommit, this);
     }
   }
