@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import type { TransactionId } from '#base/ids.ts';
 import { xidOfFull } from '#base/xid.ts';
 import { resetInterruptHoldoffs } from '#runtime/interrupts.ts';
+import { followLogTimeZone } from '#runtime/error/log-time.ts';
 import { myProcess } from '#runtime/my-process.ts';
 import { resetExitCallbacks } from '#runtime/exit-callbacks.ts';
 import { forgetLatch } from '#shm/latch.ts';
@@ -47,6 +48,8 @@ export function openTransamCluster(
 ): WalCluster {
   const cluster = openWalCluster({ settings, subsystems: [...TRANSAM_TEST_SUBSYSTEMS, ...more], clients });
   for (const folder of TRANSAM_FOLDERS) mkdirSync(folder);
+  // pg_waldump, which some tests ask, is run in UTC too.
+  followLogTimeZone('UTC');
   resetExitCallbacks();
   resetInterruptHoldoffs();
   forgetLatch();
