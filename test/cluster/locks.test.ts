@@ -260,6 +260,9 @@ describe.each(PROCESS_MODELS)('process_model = %s', (model) => {
       ['advisory', null, '123', 'ExclusiveLock', 't'],
       ['relation', '2601', null, 'AccessShareLock', 't'],
       ['relation', '2609', null, 'ShareRowExclusiveLock', 't'],
+      // Planning looks at the indexes of what it scans.
+      ['relation', '2651', null, 'AccessShareLock', 't'],
+      ['relation', '2652', null, 'AccessShareLock', 't'],
       ['transactionid', null, null, 'ExclusiveLock', 't'],
     ];
     expect(await rows(me!, question)).toEqual(kept);
