@@ -60,7 +60,8 @@ interface InsertTarget {
 function setTarget(p: ParseState, relation: RangeVar, asSource: boolean, perms: number): ClassRow {
   const row = openRangeVar(p, relation, ROW_EXCLUSIVE);
   const alias = relation.alias === undefined ? null : makeAlias(relation.alias.aliasname!);
-  const inh = relation.inh === true;
+  // INSERT puts rows into the table that it names; only UPDATE and DELETE go on to its children.
+  const inh = asSource && relation.inh === true;
   const item = addRelation(p, row, alias, inh, false);
   const rte = item.rte as RteRelation;
   rte.rellockmode = ROW_EXCLUSIVE;
