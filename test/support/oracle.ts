@@ -1,6 +1,6 @@
 /** oracle.ts — PostgreSQL 15 itself, as judge and as neighbour: its programs, run as a user that it accepts. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const BIN = '/usr/lib/postgresql/15/bin';
@@ -29,7 +29,7 @@ export class OracleServer {
   ) {
     giveFolder(data, 'oracle');
     // A temporary folder is closed to everybody else.
-    if (isRoot) chmodSync(dirname(data), 0o711);
+    if (isRoot) chmodSync(dirname(data), (statSync(dirname(data)).mode & 0o777) | 0o111);
     const options = `-p ${port} -k ${socketFolder} -c listen_addresses= -c fsync=off`;
     oracle('pg_ctl', '-D', data, '-o', options, '-l', join(data, 'oracle.log'), '-w', 'start');
   }

@@ -33,6 +33,7 @@ import { xlogReadBufferExtended } from '#storage/buffer/redo-buffers.ts';
 import { LOCK } from '#storage/lmgr/lock-modes.ts';
 import { lockRelationForExtension, unlockRelationForExtension } from '#storage/lmgr/lmgr.ts';
 import { pageInit, pageIsAllVisible, pageIsNew, pageSetLsn } from '#storage/page/page.ts';
+import { pageSetChecksum } from '#storage/page/page-checksum.ts';
 import {
   type SmgrRelation,
   smgrCreate,
@@ -90,7 +91,10 @@ function vmExtend(rel: Relation, blocks: BlockNumber): void {
     smgrInvalidate(smgr);
     const page = scratchPage();
     pageInit(page, 0);
-    for (; have < blocks; have++) smgrExtend(smgr, FORK.vm, have, page, false);
+    for (; have < blocks; have++) {
+      pageSetChecksum(page, have);
+      smgrExtend(smgr, FORK.vm, have, page, false);
+    }
     smgr.cachedNblocks[FORK.vm] = have;
   } finally {
     unlockRelationForExtension(rel, LOCK.exclusive);
